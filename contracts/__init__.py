@@ -1,0 +1,1 @@
+"""What institutions agree on: identifiers, messages, fields, policy, errors. Pure: no I/O, clock, randomness or keys."""

@@ -1,0 +1,57 @@
+"""The `paradero` command. Verbs on cases, people and policy speak to the running node; the others work on files alone."""
+
+from importlib.metadata import version
+from typing import Annotated
+
+import typer
+
+from gateway.cli import backup, database, demo, evidence, federation, node, outbox, reports, schema
+from gateway.cli.output import ExitCode, out
+
+app = typer.Typer(
+    name="paradero",
+    no_args_is_help=True,
+    add_completion=True,
+    pretty_exceptions_enable=False,
+    help="Intercambio de mensajes de casos entre instituciones, firmados, sellados y con constancia.",
+)
+app.command("demo")(demo.demo)
+app.command()(node.init)
+app.command()(node.serve)
+app.command()(node.status)
+app.command()(node.doctor)
+app.add_typer(federation.app, name="federation")
+app.add_typer(reports.report, name="report")
+app.add_typer(reports.adapter, name="adapter")
+app.add_typer(outbox.app, name="outbox")
+app.add_typer(evidence.app, name="evidence")
+app.command("verify")(evidence.verify)
+app.add_typer(schema.app, name="schema")
+app.add_typer(database.app, name="db")
+app.add_typer(backup.app, name="backup")
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        out.print(f"paradero {version('paradero')}", markup=False)
+        raise typer.Exit
+
+
+@app.callback()
+def _paradero(
+    _show: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Dice la versión. Print the version.")
+    ] = False,
+) -> None:
+    """Intercambio de mensajes de casos entre instituciones, firmados, sellados y con constancia."""
+
+
+def run() -> int:
+    """Run the command line; return its exit code. `gateway.__main__` sees to what no command foresaw."""
+    try:
+        app()
+    except SystemExit as ended:
+        if isinstance(ended.__context__, BrokenPipeError):
+            return ExitCode.NOBODY_READS
+        return ended.code if isinstance(ended.code, int) else ExitCode.DONE
+    return ExitCode.DONE

@@ -1,0 +1,127 @@
+"""Node processes of the demo: started, waited for, cut off (killed without warning), healed, stopped."""
+
+import asyncio
+import signal
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from contracts.codec import parse_object
+from contracts.errors import ExchangeError
+from contracts.ids import NodeId
+from gateway.demo.narrator import StepFailedError
+
+READY_SECONDS = 30.0
+RESPONSE_LIMIT = 64 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class DemoNode:
+    """One node of the demo: its files, its ports, its process."""
+
+    node: NodeId
+    title: str
+    folder: Path
+    federation_port: int
+    private_port: int
+    process: asyncio.subprocess.Process | None = None
+
+    @property
+    def config(self) -> Path:
+        """The node's configuration file."""
+        return self.folder / "paradero.toml"
+
+    async def start(self) -> None:
+        """Start the node's process; its output goes to a file beside its data."""
+        with (self.folder / "serve.log").open("ab") as output:
+            # A group of its own: Ctrl-C in the terminal reaches the demo, and the demo stops its nodes in order.
+            self.process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                "-m",
+                "gateway.demo.child",
+                str(self.config),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                process_group=0,
+            )
+
+    async def until_ready(self, session: aiohttp.ClientSession) -> None:
+        """Wait until the node says it is ready.
+
+        Raises:
+            StepFailedError: it ended, or took more than thirty seconds.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(READY_SECONDS):
+                while True:
+                    if self.process is not None and self.process.returncode is not None:
+                        raise StepFailedError(f"{self.node} terminó al arrancar; véase {self.folder / 'serve.log'}")
+                    if await self._ready(session):
+                        return
+                    await asyncio.sleep(0.05)
+        raise StepFailedError(f"{self.node} no está listo; véase {self.folder / 'serve.log'}")
+
+    async def _ready(self, session: aiohttp.ClientSession) -> bool:
+        # As its operator: whoever else may listen there does not know our token.
+        try:
+            answer = await self.get(session, "/api/v1/status")
+        except (aiohttp.ClientError, StepFailedError, ExchangeError):
+            return False
+        return answer["node"] == str(self.node) and answer["ready"] is True
+
+    async def get(self, session: aiohttp.ClientSession, path: str, **query: str) -> dict[str, Any]:
+        """GET from the node's private port as its operator."""
+        return parse_object(await self._call(session, "GET", path, query, None), limit=RESPONSE_LIMIT)
+
+    async def get_bytes(self, session: aiohttp.ClientSession, path: str) -> bytes:
+        """GET raw bytes from the node's private port as its operator."""
+        return await self._call(session, "GET", path, {}, None)
+
+    async def post(self, session: aiohttp.ClientSession, path: str, body: bytes | None = None, **query: str) -> dict[str, Any]:
+        """POST to the node's private port as its operator."""
+        return parse_object(await self._call(session, "POST", path, query, body), limit=RESPONSE_LIMIT)
+
+    async def _call(
+        self, session: aiohttp.ClientSession, method: str, path: str, query: Mapping[str, str], body: bytes | None
+    ) -> bytes:
+        token = (self.folder / "operator.token").read_text(encoding="ascii").strip()
+        url = f"http://127.0.0.1:{self.private_port}{path}"
+        headers = {"Authorization": f"Bearer {token}"}
+        async with session.request(method, url, params=dict(query), data=body, headers=headers) as answer:
+            data = await answer.read()
+            if answer.status >= 400:
+                raise StepFailedError(f"{self.node}: {method} {path} → {answer.status} {data[:300].decode(errors='replace')}")
+            return data
+
+    async def cut(self) -> None:
+        """Kill the process without warning, as a power cut would."""
+        if self.process is not None and self.process.returncode is None:
+            self.process.kill()
+            await self.process.wait()
+
+    async def stop(self) -> None:
+        """Stop the process in order; kill it when it does not."""
+        if self.process is None or self.process.returncode is not None:
+            return
+        self.process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(10):
+                await self.process.wait()
+        except TimeoutError:
+            await self.cut()
+
+    def memory_kib(self) -> int:
+        """Return the process's share of memory in KiB: pages it shares with others count once among them (0: not running)."""
+        if self.process is None or self.process.returncode is not None:
+            return 0
+        with suppress(OSError):
+            for line in Path(f"/proc/{self.process.pid}/smaps_rollup").read_text(encoding="ascii").splitlines():
+                if line.startswith("Pss:"):
+                    return int(line.split()[1])
+        return 0

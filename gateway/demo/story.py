@@ -1,0 +1,342 @@
+"""The demo's story, from the fixture files: what a report, a child, a finding, a cut and a tampered log look like."""
+
+import asyncio
+import shlex
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+
+from gateway.demo.founding import MEMBERS, DemoFederation, found_demo
+from gateway.demo.home import demo_home
+from gateway.demo.narrator import Narrator, StepFailedError, Telling
+from gateway.demo.ports import reserved_ports
+from gateway.demo.processes import DemoNode
+from gateway.demo.tampering import tamper_with_copy, verify_bundle_file, verify_log, write
+
+SETTLE_SECONDS = 30.0
+OPENING = "DEMOSTRACIÓN — personas y datos ficticios; red, llaves, TLS, firmas y bitácoras de verdad."
+CLOSING = """
+Los nodos siguen en marcha. Pruebe, en otra terminal:
+
+  La pantalla de un nodo:
+    {paradero} status --config {conamigua}
+  Lo que envió y a quién (sin contenido):
+    {paradero} outbox list --state delivered --config {conamigua}
+  Lo que saldría de un archivo, campo por campo, y por qué (no envía nada):
+    {paradero} adapter test {mapping} --rows 3
+  La constancia de un intercambio, y su verificación sin red:
+    {paradero} evidence export {message} --output {bundle} --config {conamigua}
+    {paradero} verify {bundle} --root-fingerprint "{fingerprint}"
+  La bitácora que alguien alteró (la verificación debe fallar):
+    {paradero} verify {altered}
+
+Carpeta: {folder}. Ctrl-C para terminar."""
+
+
+@dataclass(slots=True)
+class Stage:
+    """What every scene needs."""
+
+    federation: DemoFederation
+    session: aiohttp.ClientSession
+    narrator: Narrator
+
+    @property
+    def conamigua(self) -> DemoNode:
+        """The migrants' council: its desk takes families' reports."""
+        return self.federation.nodes["gt.conamigua"]
+
+    @property
+    def mbmid(self) -> DemoNode:
+        """The search mechanism."""
+        return self.federation.nodes["gt.igm.mbmid"]
+
+    @property
+    def minex(self) -> DemoNode:
+        """The foreign ministry with its consular offices."""
+        return self.federation.nodes["gt.minex"]
+
+    @property
+    def pgn(self) -> DemoNode:
+        """Child protection (Alba-Keneth)."""
+        return self.federation.nodes["gt.pgn"]
+
+    @property
+    def inacif(self) -> DemoNode:
+        """The forensic institute."""
+        return self.federation.nodes["gt.inacif"]
+
+    async def until(self, condition: Callable[[], Awaitable[bool]], claim: str) -> None:
+        """Wait until `condition` holds.
+
+        Raises:
+            StepFailedError: it did not within thirty seconds.
+        """
+        deadline = time.monotonic() + SETTLE_SECONDS
+        while not await condition():
+            if time.monotonic() > deadline:
+                raise StepFailedError(f"{claim}: no ocurrió en {SETTLE_SECONDS:.0f} s")
+            await asyncio.sleep(0.1)
+
+    async def cases(self, node: DemoNode, kind: str) -> list[dict[str, Any]]:
+        """Return a node's cases of one kind."""
+        answer = await node.get(self.session, "/api/v1/cases")
+        return [case for case in answer["cases"] if case["kind"] == kind]
+
+    async def import_file(self, node: DemoNode, fixture: str, mapping: str) -> dict[str, Any]:
+        """Import a fixture at a node's desk."""
+        data = files("gateway.demo").joinpath("fixtures", fixture).read_bytes()
+        return await node.post(self.session, "/api/v1/imports", data, mapping=mapping, name=fixture)
+
+
+Scene = Callable[[Stage], Awaitable[None]]
+
+
+async def play(folder: Path | None, *, headless: bool, as_json: bool, program: str, scenes: Sequence[Scene]) -> None:
+    """Found, start, tell; then leave the nodes up until cancelled unless `headless`. Nothing is left running.
+
+    `program` is how the person who reads can call `paradero`.
+
+    Raises:
+        StepFailedError: a step was not as told.
+    """
+    narrator = Narrator(time.monotonic, as_json)
+    narrator.say(OPENING)
+    started = time.monotonic()
+    try:
+        async with _opened(folder, narrator) as stage:
+            for scene in scenes:
+                await scene(stage)
+            narrator.say(f"\nTodo como se cuenta, en {time.monotonic() - started:.1f} s.")
+            if not headless:
+                narrator.say(await _closing(stage, program))
+                await asyncio.Event().wait()
+    finally:
+        kept = f" La carpeta {folder} queda." if folder is not None else ""
+        narrator.say(f"\nAdiós: no queda ningún nodo en marcha.{kept}")
+
+
+@asynccontextmanager
+async def _opened(folder: Path | None, narrator: Narrator) -> AsyncIterator[Stage]:
+    async with AsyncExitStack() as stack:
+        session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=False))
+        with narrator.step("found", "Se funda la federación con la ceremonia real") as telling:
+            home = stack.enter_context(demo_home(folder))
+            federation = await found_demo(home, stack.enter_context(reserved_ports(2 * len(MEMBERS))))
+            _tell_founding(federation, telling)
+        stack.push_async_callback(_stop_all, federation)
+        with narrator.step("start", "Arrancan seis nodos, cada uno en su proceso, con TLS entre ellos") as telling:
+            nodes = federation.nodes.values()
+            await asyncio.gather(*(node.start() for node in nodes))
+            await asyncio.gather(*(node.until_ready(session) for node in nodes))
+            telling.say(" · ".join(node.title for node in nodes), nodes=list(federation.nodes))
+        yield Stage(federation, session, narrator)
+
+
+def _tell_founding(federation: DemoFederation, telling: Telling) -> None:
+    telling.say(
+        f"Registro con los umbrales reales: raíz {federation.root_threshold} firmas, miembros 2 de 3, política 3 de 3.",
+        root_threshold=federation.root_threshold,
+        members=len(federation.nodes),
+    )
+    telling.say(f"Huella de la raíz: {federation.fingerprint}", fingerprint=federation.fingerprint)
+    telling.say("Marcada como demostración: ninguno de estos nodos puede entrar en una red real.", demo=True)
+
+
+async def _stop_all(federation: DemoFederation) -> None:
+    await asyncio.gather(*(node.stop() for node in federation.nodes.values()))
+
+
+async def _closing(stage: Stage, program: str) -> str:
+    home = stage.federation.home
+    paths = {
+        "conamigua": stage.conamigua.config,
+        "mapping": stage.conamigua.folder / "mappings" / "reportes_conamigua.toml",
+        "bundle": home / "constancia.json",
+        "altered": home / "gt.inacif-alterado" / "paradero.toml",
+        "folder": home,
+    }
+    return CLOSING.format(
+        paradero=program,
+        message=await _first_report(stage),
+        fingerprint=stage.federation.fingerprint,
+        **{name: shlex.quote(str(path)) for name, path in paths.items()},
+    )
+
+
+async def _first_report(stage: Stage) -> str:
+    answer = await stage.conamigua.get(stage.session, "/api/v1/outbox", state="delivered")
+    return str(next(message["message_id"] for message in answer["messages"] if message["kind"] == "report.transfer"))
+
+
+async def report(stage: Stage) -> None:
+    """E2: a desk's workbook of families' reports reaches the MBMID; folios come back."""
+    with stage.narrator.step(
+        "report", "Una oficina de CONAMIGUA traslada los reportes de su libro de Excel al MBMID"
+    ) as telling:
+        answer = await stage.import_file(stage.conamigua, "reportes_conamigua.xlsx", "reportes_conamigua")
+        counts = answer["counts"]
+        telling.expect(
+            sum(counts.values()) == answer["total"],
+            f"Las {answer['total']} filas tienen destino",
+            counts=counts,
+            rows=answer["total"],
+        )
+        telling.say(
+            f"Enviadas {counts.get('imported', 0)} · por completar {counts.get('to-complete', 0)} · "
+            f"duplicadas {counts.get('duplicate', 0)} · rechazadas {counts.get('rejected', 0)}; cada una con su motivo."
+        )
+        sent = counts.get("imported", 0)
+        await stage.until(lambda: _acknowledged(stage, "report-sent", sent), "cada traslado tiene acuse con folio")
+        received = await stage.cases(stage.mbmid, "report")
+        folios = sorted(case["folio"] for case in received)
+        telling.expect(
+            len(set(folios)) == sent == len(received), f"{sent} folios distintos, ninguno de más", folios=len(folios)
+        )
+        telling.say(f"Primer folio {folios[0]}, último {folios[-1]}; recibos firmados en ambos lados.")
+
+
+async def _acknowledged(stage: Stage, kind: str, number: int, node: DemoNode | None = None) -> bool:
+    cases = await stage.cases(node or stage.conamigua, kind)
+    return len([case for case in cases if case["state"] == "acknowledged" and case["folio"]]) == number
+
+
+async def child(stage: Stage) -> None:
+    """E3's opening: wherever a child may be missing, PGN was told in the same breath."""
+    with stage.narrator.step("child", "Una menor: la PGN (Alba-Keneth) lo supo en el mismo acto") as telling:
+        transfers, duties = await _minors(stage)
+        await stage.until(lambda: _duties_at_pgn(stage, duties), "cada aviso llegó a la PGN")
+        telling.expect(
+            transfers == duties > 0,
+            f"{duties} avisos a la PGN por {transfers} traslados de quien es o puede ser menor, en la misma transacción",
+            duty_notices=duties,
+            transfers_of_minors=transfers,
+        )
+        telling.say("Ningún consentimiento puede detenerlo; si no sale el aviso, no sale el traslado.")
+
+
+async def _minors(stage: Stage) -> tuple[int, int]:
+    runs = await stage.conamigua.get(stage.session, "/api/v1/imports")
+    rows = [row for row in runs["rows"] if row["outcome"] == "imported"]
+    return sum(1 for row in rows if row["messages"] == 2), await _delivered(stage, "duty.notice")
+
+
+async def _delivered(stage: Stage, kind: str) -> int:
+    answer = await stage.conamigua.get(stage.session, "/api/v1/outbox", state="delivered")
+    waiting = await stage.conamigua.get(stage.session, "/api/v1/outbox", state="waiting")
+    return sum(1 for message in answer["messages"] + waiting["messages"] if message["kind"] == kind)
+
+
+async def _duties_at_pgn(stage: Stage, number: int) -> bool:
+    return len(await stage.cases(stage.pgn, "duty")) == number
+
+
+async def finding(stage: Stage) -> None:
+    """E1's opening: the consulate tells of remains found; the MBMID acknowledges."""
+    with stage.narrator.step("finding", "El consulado en Houston avisa de restos hallados; el MBMID acusa recibo") as telling:
+        answer = await stage.import_file(stage.minex, "restos_ogis.csv", "restos_ogis")
+        sent = answer["counts"].get("imported", 0)
+        await stage.until(lambda: _acknowledged(stage, "finding-sent", sent, stage.minex), "cada hallazgo tiene acuse")
+        at_mbmid = await stage.cases(stage.mbmid, "finding")
+        telling.expect(len(at_mbmid) == sent > 0, f"{sent} avisos de hallazgo, {sent} acuses", findings=sent)
+        telling.say("Viajan sólo descriptores codificados: ni coordenadas exactas ni nombres de papeles hallados.")
+
+
+async def cut_and_heal(stage: Stage) -> None:
+    """A node cut off in the middle of work and healed: nothing lost, nothing twice."""
+    with stage.narrator.step("cut", "Se corta la luz al MBMID a mitad del trabajo y vuelve") as telling:
+        before = len(await stage.cases(stage.mbmid, "report"))
+        await stage.mbmid.cut()
+        answer = await stage.import_file(stage.conamigua, "reportes_corte.xlsx", "reportes_conamigua")
+        sent = answer["counts"].get("imported", 0)
+        waiting = await stage.conamigua.get(stage.session, "/api/v1/outbox", state="waiting")
+        held = sum(1 for message in waiting["messages"] if message["peer"] == "gt.igm.mbmid")
+        telling.expect(
+            held == sent > 0, f"{sent} traslados esperan en la bandeja de salida; el mostrador no se detuvo", waiting=held
+        )
+        healed = time.monotonic()
+        await stage.mbmid.start()
+        await stage.mbmid.until_ready(stage.session)
+        total = len(await stage.cases(stage.conamigua, "report-sent"))
+        await stage.until(lambda: _acknowledged(stage, "report-sent", total), "los traslados llegan tras la reparación")
+        seconds = round(time.monotonic() - healed, 2)
+        after = len(await stage.cases(stage.mbmid, "report"))
+        again = await stage.import_file(stage.conamigua, "reportes_corte.xlsx", "reportes_conamigua")
+        telling.expect(
+            after - before == sent and not again["counts"].get("imported", 0),
+            f"Nada perdido, nada doble: {sent} de {sent} en {seconds} s; el mismo archivo otra vez no envía nada",
+            lost=sent - (after - before),
+            sent_twice=again["counts"].get("imported", 0),
+            seconds_to_heal=seconds,
+        )
+
+
+async def evidence(stage: Stage) -> None:
+    """One exchange proved offline."""
+    with stage.narrator.step("evidence", "Un intercambio se prueba sin red, con un solo archivo") as telling:
+        message_id = await _first_report(stage)
+        path = stage.federation.home / "evidencia.json"
+        await stage.until(lambda: _export(stage, message_id, path), "el recibo y ambas bitácoras tienen punto de control")
+        result = await verify_bundle_file(path, stage.federation.fingerprint)
+        telling.expect(result.ok, f"{result.steps} comprobaciones en orden", checks=result.steps)
+        for sentence in result.not_proved[:2]:
+            telling.say(f"No prueba {sentence}.")
+        spoiled = stage.federation.home / "evidencia-alterada.json"
+        await write(spoiled, _one_bit_changed(await asyncio.to_thread(path.read_bytes)))
+        refused = not (await verify_bundle_file(spoiled, stage.federation.fingerprint)).ok
+        telling.expect(refused, "Un solo bit cambiado y la verificación falla", tampered_bundle_refused=refused)
+
+
+def _one_bit_changed(data: bytes) -> bytes:
+    position = data.index(b'"receipt"') + 200
+    return data[:position] + bytes([data[position] ^ 1]) + data[position + 1 :]
+
+
+async def _export(stage: Stage, message_id: str, path: Path) -> bool:
+    try:
+        bundle = await stage.conamigua.get_bytes(stage.session, f"/api/v1/messages/{message_id}/evidence")
+    except StepFailedError:
+        return False  # no receipt or checkpoint yet
+    await write(path, bundle)
+    result = await verify_bundle_file(path, stage.federation.fingerprint)
+    return result.ok and result.complete
+
+
+async def tampered_log(stage: Stage) -> None:
+    """An insider edits one entry of a log; the verifier names it."""
+    title = "Alguien con acceso a la base de datos altera una anotación de la bitácora del INACIF"
+    with stage.narrator.step("tamper", title) as telling:
+        await stage.inacif.stop()
+        clean = await verify_log(stage.inacif)
+        telling.expect(
+            clean.ok and clean.size > 0, f"La bitácora intacta verifica: {clean.size} anotaciones", log_size=clean.size
+        )
+        index, found = await tamper_with_copy(stage.inacif, stage.federation.home / "gt.inacif-alterado")
+        telling.expect(
+            not found.ok and found.first_bad == index,
+            f"`paradero verify` encuentra la anotación alterada: la número {index}",
+            tampered_index=index,
+            found_index=found.first_bad,
+        )
+        await stage.inacif.start()
+        await stage.inacif.until_ready(stage.session)
+
+
+async def cost(stage: Stage) -> None:
+    """What it took."""
+    with stage.narrator.step("cost", "Lo que ocupan seis nodos") as telling:
+        _memory(stage, telling)
+
+
+def _memory(stage: Stage, telling: Telling) -> None:
+    total = sum(node.memory_kib() for node in stage.federation.nodes.values()) // 1024
+    telling.expect(total <= 600, f"{total} MB de memoria en total", memory_mb=total)
+
+
+SCENES: tuple[Scene, ...] = (report, child, finding, cut_and_heal, evidence, tampered_log, cost)

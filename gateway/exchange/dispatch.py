@@ -1,0 +1,214 @@
+"""From the inbox to the institution: each message is handled once, here, by what it is (SPEC 5.2).
+
+A handler may be called again for a message it has seen (a crash between its work and our note of it), so every
+handler is idempotent. One that keeps failing ends in quarantine and delays nobody else.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from contracts.codec import decode_message
+from contracts.errors import ExchangeError, NotHandledError, NotPermittedError
+from contracts.leaves import LeafEvent, LeafFields
+from contracts.messages import (
+    CaseMessage,
+    CaseStatus,
+    DutyNotice,
+    FindingAcknowledgement,
+    FindingNotice,
+    NodeRestored,
+    NodeReturned,
+    Note,
+    Ping,
+    ReportAcknowledgement,
+    ReportTransfer,
+)
+from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.filing import file_duty, file_finding, file_note, file_report, file_status, note_acknowledgement
+from gateway.exchange.ports import InboxItem, Nudge, StagedLeaf, UnitOfWork
+from gateway.exchange.reconcile import give_back, take_back
+from gateway.exchange.replies import not_handled_reply
+from gateway.exchange.retry import next_message_attempt
+from gateway.exchange.states import InboxState
+from gateway.exchange.submit import Draft, Prepared, enqueue, prepare
+from keys.register.state import Freshness
+
+BATCH = 50
+LEASE = timedelta(seconds=120)
+MAX_ATTEMPTS = 5
+HANDLER_SECONDS = 4.0
+RESTORE_SECONDS = 60.0  # everything between two nodes since a backup; inside the lease
+SETTLE_SECONDS = 0.05
+
+# A person releases these before anybody files them.
+_FREE_TEXT = frozenset({"note"})
+
+_LONG = frozenset({"node.restored", "node.returned"})
+
+Handler = Callable[[CaseMessage, Capabilities], Awaitable[Sequence[Draft]]]
+
+
+@dataclass(frozen=True, slots=True)
+class Handled:
+    """What became of one claimed message: its state, and what we answer."""
+
+    item: InboxItem
+    state: InboxState
+    replies: Sequence[Prepared] = ()
+    leaf: StagedLeaf | None = None
+    error: str | None = None
+
+
+async def dispatch_batch(node: Capabilities, *, owner: str, handle: Handler | None = None) -> int:
+    """Handle up to fifty waiting messages side by side; return how many were claimed.
+
+    Those that are done are finished together, without waiting for one that hangs. One whose lease ran out was with a
+    process that ended, and may have ended it: such are handled one at a time, with nobody beside them to take along.
+    """
+    if node.timekeeper.skew() is not None or node.trust().freshness(node.clock.now()) is Freshness.FROZEN:
+        return 0  # nothing may leave, so no answer either: messages wait, and none is quarantined for it
+    claimed = 0
+    for lapsed, limit in ((False, BATCH), (True, 1)):
+        async with node.begin() as work:
+            items = await work.inbox.claim(owner=owner, now=node.clock.now(), lease=LEASE, limit=limit, lapsed=lapsed)
+        await _handle_all(items, node, owner=owner, handle=handle or handle_message)
+        claimed += len(items)
+    return claimed
+
+
+async def _handle_all(items: Sequence[InboxItem], node: Capabilities, *, owner: str, handle: Handler) -> None:
+    pending = {asyncio.ensure_future(_handle_one(item, node, handle)) for item in items}
+    try:
+        while pending:
+            done, pending = await asyncio.wait(pending, timeout=SETTLE_SECONDS)
+            if done:
+                await _settle_all([task.result() for task in done], node, owner=owner)
+    finally:
+        for task in pending:
+            task.cancel()
+
+
+async def _handle_one(item: InboxItem, node: Capabilities, handle: Handler) -> Handled:
+    if item.attempts > MAX_ATTEMPTS:  # it took the whole process down, again and again
+        return _quarantined(item, node, "too-many-attempts")
+    try:
+        jws = await node.bodies.open(item.thread_id, item.key.message_id, item.body)
+        message = decode_message(node.opener.verify(jws).payload)
+        async with asyncio.timeout(RESTORE_SECONDS if item.kind in _LONG else HANDLER_SECONDS):
+            return await _handled(item, message, node, handle)
+    except Exception as error:  # noqa: BLE001 - whatever our code does with a message, the next one must not wait
+        name = type(error).__name__
+        return (
+            _quarantined(item, node, name) if item.attempts >= MAX_ATTEMPTS else Handled(item, InboxState.WAITING, error=name)
+        )
+
+
+async def _handled(item: InboxItem, message: CaseMessage, node: Capabilities, handle: Handler) -> Handled:
+    try:
+        replies = await handle(message, node)
+    except NotHandledError:
+        leaf = _leaf(item, node, LeafEvent.NOT_HANDLED, "not-handled")
+        return Handled(item, InboxState.NOT_HANDLED, await _say_not_handled(message, node), leaf)
+    state = InboxState.HELD if message.type in _FREE_TEXT else InboxState.DONE
+    return Handled(item, state, await prepare(replies, node))
+
+
+async def _say_not_handled(message: CaseMessage, node: Capabilities) -> Sequence[Prepared]:
+    try:
+        return await prepare(not_handled_reply(message, node), node)
+    except NotPermittedError:  # no flow for the answer, or the sender has left: people here are told all the same
+        return ()
+
+
+async def handle_message(message: CaseMessage, node: Capabilities) -> Sequence[Draft]:  # noqa: C901 - a line a type
+    """Do what a message asks of this node and return what we answer.
+
+    Raises:
+        NotHandledError: nobody here for this type. The sender is told, and so are people here.
+    """
+    replies: Sequence[Draft] = ()
+    match message:
+        case ReportTransfer():
+            replies = await file_report(message, node)
+        case FindingNotice():
+            replies = await file_finding(message, node)
+        case DutyNotice():
+            await file_duty(message, node)
+        case ReportAcknowledgement() | FindingAcknowledgement():
+            await note_acknowledgement(message, node)
+        case CaseStatus():
+            await file_status(message, node)
+        case Note():
+            await file_note(message, node)
+        case NodeRestored():
+            replies = await give_back(message, node)
+        case NodeReturned():
+            await take_back(message, node)
+        case Ping():
+            pass  # the receipt is the answer
+        case _:
+            raise NotHandledError(f"no handler for {message.type}")
+    return replies
+
+
+async def _settle_all(batch: Sequence[Handled], node: Capabilities, *, owner: str) -> None:
+    try:
+        await _settle(batch, node, owner=owner)
+    except ExchangeError:
+        if len(batch) == 1:
+            raise
+        for handled in batch:  # one result that cannot be stored must not hold up the others
+            await _settle([handled], node, owner=owner)
+
+
+async def _settle(batch: Sequence[Handled], node: Capabilities, *, owner: str) -> None:
+    now = node.clock.now()
+    async with node.begin() as work:
+        for handled in batch:
+            key = handled.item.key
+            if handled.state is InboxState.WAITING:
+                due = next_message_attempt(handled.item.attempts, now, node.randomness.uniform)
+                await work.inbox.retry(key, owner=owner, due=due, error=handled.error or "")
+            elif await work.inbox.finish(key, owner=owner, state=handled.state):
+                await enqueue(await _unanswered(handled.replies, work), work)
+                await _tell_people(handled, work, node)
+            # else: another worker took over after our lease lapsed; its result counts
+    if any(handled.replies or handled.leaf for handled in batch):
+        node.nudge(Nudge.OUTBOX)
+        node.nudge(Nudge.LOG)
+
+
+async def _unanswered(replies: Sequence[Prepared], work: UnitOfWork) -> Sequence[Prepared]:
+    """Leave out what was answered before: a message that came again after a restore is not answered twice."""
+    keys = {(item.outgoing.lane, re, item.outgoing.kind): item for item in replies if (re := item.outgoing.in_reply_to)}
+    answered = await work.outbox.answered(list(keys))
+    return [item for item in replies if (item.outgoing.lane, item.outgoing.in_reply_to, item.outgoing.kind) not in answered]
+
+
+async def _tell_people(handled: Handled, work: UnitOfWork, node: Capabilities) -> None:
+    if handled.leaf is None:
+        return
+    await work.audit.stage([handled.leaf])
+    code = "message-quarantined" if handled.state is InboxState.QUARANTINED else "message-not-handled"
+    key = handled.item.key
+    await work.alarms.raise_(code, subject=str(key.message_id), now=node.clock.now(), peer=key.sender)
+
+
+def _quarantined(item: InboxItem, node: Capabilities, error: str) -> Handled:
+    leaf = _leaf(item, node, LeafEvent.QUARANTINED, error)
+    return Handled(item, InboxState.QUARANTINED, leaf=leaf, error=error)
+
+
+def _leaf(item: InboxItem, node: Capabilities, event: LeafEvent, outcome: str) -> StagedLeaf:
+    return node.leaves.leaf(
+        LeafFields(
+            at=int(node.clock.now().timestamp()),
+            event=event,
+            peer=item.key.sender,
+            message_id=item.key.message_id,
+            kind=item.kind,
+            outcome=outcome,
+        )
+    )

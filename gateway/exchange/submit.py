@@ -1,0 +1,244 @@
+"""The one way out. Whatever leaves this institution is extracted, signed, sealed and logged here (SPEC 6.4, 8.6).
+
+`prepare` does the work that needs no transaction; `enqueue` puts the result into the caller's transaction, so that
+several messages (a report and the duty notice it entails) leave together or not at all.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from contracts.codec import encode_message, encode_object
+from contracts.disclosure import Extract, Grant, Manifest, Recipient, SourceRecord, extract
+from contracts.errors import NotPermittedError, TrustStaleError
+from contracts.ids import ActorPseudonym, Code, MessageId, NodeId, ThreadId
+from contracts.leaves import LeafEvent
+from contracts.messages import CaseMessage, DisclosedField, Message, PresentedRecord, UseTerms
+from contracts.policy import Deny, Permit, Policy
+from gateway.exchange.arrivals import message_leaf_fields
+from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.ports import Nudge, Outgoing, UnitOfWork
+from keys.register.state import Freshness, Standing, TrustState
+
+DELIVERY_VALIDITY = timedelta(days=7)
+LONG_VALIDITY = timedelta(days=30)
+RETENTION = timedelta(days=365)
+
+_LONG_LIVED = ("consent.", "erasure.", "correction", "node.restored", "node.returned")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Draft:
+    """A message before it has a sender, an id, a time or a signature.
+
+    `case_key` is what this institution calls the case; the recipient only ever sees an alias made of it.
+    """
+
+    kind: type[Message]
+    to: NodeId
+    body: object
+    purpose: Code
+    basis: Code
+    actor: ActorPseudonym
+    thread_id: ThreadId
+    case_key: str
+    records: tuple[SourceRecord, ...] = ()
+    grant: Grant = field(default_factory=lambda: Grant(frozenset(), duty=False, approvals=1))
+    in_reply_to: MessageId | None = None
+    deadline: datetime | None = None
+    message_id: MessageId | None = None
+    """Chosen beforehand when another message must name this one."""
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """A message that is signed and sealed, and what it disclosed."""
+
+    message: CaseMessage
+    outgoing: Outgoing
+    manifests: tuple[Manifest, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Signed:
+    """A signed message, before it is sealed."""
+
+    message: CaseMessage
+    manifests: tuple[Manifest, ...]
+    jws: bytes
+    digest: bytes
+
+
+async def submit(drafts: Sequence[Draft], node: Capabilities) -> Sequence[Prepared]:
+    """Prepare `drafts` and put them into the outbox in one transaction.
+
+    Raises:
+        NotPermittedError: the policy has no such flow, or the recipient left the federation. Nothing was stored.
+        TrustStaleError: our register is too old for anything to leave.
+        ClockWrongError: our clock jumped; what we signed would carry the wrong time.
+    """
+    prepared = await prepare(drafts, node)
+    async with node.begin() as work:
+        await enqueue(prepared, work)
+    node.nudge(Nudge.OUTBOX)
+    node.nudge(Nudge.LOG)
+    return prepared
+
+
+async def enqueue(prepared: Sequence[Prepared], work: UnitOfWork) -> None:
+    """Put prepared messages into the outbox of the caller's transaction."""
+    await work.outbox.put([item.outgoing for item in prepared])
+
+
+async def prepare(drafts: Sequence[Draft], node: Capabilities) -> Sequence[Prepared]:
+    """Extract, build, sign, seal and seal at rest each draft. Stores nothing but thread keys."""
+    now = node.clock.now()
+    return await seal_signed([sign_draft(draft, node, now) for draft in drafts], node)
+
+
+async def seal_signed(signed: Sequence[Signed], node: Capabilities) -> Sequence[Prepared]:
+    """Seal signed messages to their recipients, and at rest: one write for all the threads that are new."""
+    now = node.clock.now()
+    bodies = await node.bodies.seal([(item.message.thread_id, item.message.message_id, item.jws) for item in signed])
+    return [_prepared(item, body, node, now) for item, body in zip(signed, bodies, strict=True)]
+
+
+def preview(draft: Draft, node: Capabilities) -> tuple[Extract, ...]:
+    """Return what would leave, and why; the same function the payload is built with. Nothing is stored or sent.
+
+    Raises:
+        NotPermittedError: the policy has no such flow.
+    """
+    trust = node.trust()
+    _permit(draft, node, trust)
+    return _extracts(draft, trust.policy, trust)
+
+
+def sign_draft(draft: Draft, node: Capabilities, now: datetime) -> Signed:
+    """Extract, build and sign one draft; stores nothing. The ask door's replies leave this way, without the outbox."""
+    node.timekeeper.check()
+    trust = node.trust()
+    if trust.freshness(now) is Freshness.FROZEN:
+        raise TrustStaleError("the register is older than seven days: nothing leaves")
+    _check_recipient(draft, trust, now)
+    _permit(draft, node, trust)
+    extracts = _extracts(draft, trust.policy, trust)
+    message = _message(draft, extracts, node, trust, now)
+    signed = node.sealer.sign_message(encode_message(message))
+    return Signed(message, tuple(item.manifest for item in extracts), signed.jws, signed.digest)
+
+
+def _check_recipient(draft: Draft, trust: TrustState, now: datetime) -> None:
+    # A suspended recipient is no refusal: the message waits in its held lane until the register clears it.
+    if trust.standing(draft.to, now) in (Standing.LEFT, Standing.REVOKED, Standing.UNKNOWN):
+        raise NotPermittedError("the recipient is no member of the federation")
+
+
+def _permit(draft: Draft, node: Capabilities, trust: TrustState) -> Permit:
+    decision = trust.policy.decide(
+        _kind(draft), trust.member(node.us).role, trust.member(draft.to).role, draft.purpose, draft.basis
+    )
+    if isinstance(decision, Deny):
+        raise NotPermittedError(f"rule {decision.rule}")
+    return decision
+
+
+def _kind(draft: Draft) -> str:
+    return str(draft.kind.model_fields["type"].default)
+
+
+def _extracts(draft: Draft, policy: Policy, trust: TrustState) -> tuple[Extract, ...]:
+    to = Recipient(draft.to, trust.member(draft.to).role)
+    return tuple(
+        extract(
+            record,
+            to=to,
+            kind=_kind(draft),
+            purpose=draft.purpose,
+            grant=draft.grant,
+            policy=policy,
+        )
+        for record in draft.records
+    )
+
+
+def _message(draft: Draft, extracts: tuple[Extract, ...], node: Capabilities, trust: TrustState, now: datetime) -> CaseMessage:
+    kind = _kind(draft)
+    validity = LONG_VALIDITY if kind.startswith(_LONG_LIVED) else DELIVERY_VALIDITY
+    retain_until = now + RETENTION
+    records = tuple(
+        PresentedRecord(
+            sd_jwt=node.sealer.issue_record(
+                item.claims,
+                record_type=record.type.value,
+                to=draft.to,
+                record_id=node.new_record_id(now),
+                issued_at=now,
+                expires_at=retain_until,
+                purposes=(draft.purpose,),
+            ),
+            disclosed=tuple(
+                DisclosedField(field=Code(entry.field), form=Code(entry.form.value), rule=Code(entry.rule))
+                for entry in item.manifest.disclosed
+            ),
+        )
+        for record, item in zip(draft.records, extracts, strict=True)
+    )
+    return draft.kind(  # type: ignore[return-value] # Draft.kind is one of the union's classes; mypy sees their base
+        sender=node.us,
+        recipient=draft.to,
+        message_id=draft.message_id or node.new_message_id(now),
+        issued_at=int(now.timestamp()),
+        expires_at=int((now + validity).timestamp()),
+        version=1,
+        thread_id=draft.thread_id,
+        in_reply_to=draft.in_reply_to,
+        purpose=draft.purpose,
+        basis=draft.basis,
+        policy_version=trust.policy.version,
+        trust_version=trust.version,
+        actor=draft.actor,
+        mode=node.mode,
+        deadline=int(draft.deadline.timestamp()) if draft.deadline else None,
+        case_alias=node.pseudonyms.case_alias(draft.case_key, draft.to),
+        use=UseTerms(retain_until=int(retain_until.timestamp()), onward="none"),
+        records=records,
+        body=draft.body,
+    )
+
+
+def _prepared(signed: Signed, body: bytes, node: Capabilities, now: datetime) -> Prepared:
+    message = signed.message
+    sealed = node.sealer.seal(signed.jws, message.recipient)
+    fields = message_leaf_fields(message, signed.digest, now, outcome="queued", event=LeafEvent.SENT, peer_is_recipient=True)
+    outgoing = Outgoing(
+        message_id=message.message_id,
+        lane=message.recipient,
+        kind=message.type,
+        thread_id=message.thread_id,
+        in_reply_to=message.in_reply_to,
+        digest=signed.digest,
+        envelope=sealed.envelope,
+        recipient_key=str(sealed.recipient_key),
+        body=body,
+        manifest=_manifest_json(signed.manifests),
+        due=now,
+        expires_at=now + timedelta(seconds=message.expires_at - message.issued_at),
+        leaf=node.leaves.leaf(fields),
+    )
+    return Prepared(message, outgoing, signed.manifests)
+
+
+def _manifest_json(manifests: Sequence[Manifest]) -> str:
+    # Names and rules only. What was withheld stays here: a recipient must not learn that a protected field exists.
+    return encode_object(
+        {
+            "records": [
+                {
+                    "disclosed": [[entry.field, entry.form.value, entry.rule] for entry in manifest.disclosed],
+                    "withheld": [[entry.field, entry.rule] for entry in manifest.withheld],
+                }
+                for manifest in manifests
+            ]
+        }
+    ).decode()

@@ -1,0 +1,151 @@
+"""Received messages (gateway.exchange.ports.Inbox)."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from sqlalchemy import and_, or_, select, tuple_, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.ids import MessageId, NodeId, ThreadId
+from gateway.exchange.ports import Arrival, InboxItem, InboxKey, Received, SeenMessage
+from gateway.exchange.states import TRANSITIONS, InboxState
+from gateway.storage.audit import SqlAuditStage
+from gateway.storage.restores import ABOUT_RESTORES, reconciled
+from gateway.storage.rows import from_ms, insert_many, insert_new, leased_to, reached, to_ms
+from gateway.storage.tables import inbox, seen
+
+RELEASED_ATTEMPTS = 2
+LONGEST_LEASE = timedelta(minutes=10)  # a turn of dispatch has two
+LONGEST_WAIT = timedelta(minutes=75)  # one message backs off to hourly
+
+
+class SqlInbox:
+    """The inbox of one open transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def seen(self, keys: Sequence[InboxKey]) -> Mapping[InboxKey, SeenMessage]:
+        """Return what is remembered of those `keys` that arrived before."""
+        if not keys:
+            return {}
+        wanted = tuple_(seen.c.sender, seen.c.message_id).in_([(key.sender, key.message_id) for key in keys])
+        rows = await self._connection.execute(select(seen).where(wanted))
+        return {InboxKey(NodeId(row.sender), MessageId(row.message_id)): SeenMessage(row.digest, row.receipt) for row in rows}
+
+    async def store(self, arrivals: Sequence[Arrival]) -> frozenset[InboxKey]:
+        """Store each arrival whose key is new, its leaf included; return the keys stored."""
+        if not arrivals:
+            return frozenset()
+        unique = {arrival.key: arrival for arrival in reversed(arrivals)}
+        statement = insert_new(self._connection, seen).returning(seen.c.sender, seen.c.message_id)
+        rows = await self._connection.execute(statement, [_seen_row(arrival) for arrival in unique.values()])
+        fresh = frozenset(InboxKey(NodeId(row.sender), MessageId(row.message_id)) for row in rows)
+        kept = [arrival for arrival in dict.fromkeys(arrivals) if arrival.key in fresh and unique[arrival.key] is arrival]
+        await insert_many(self._connection, inbox, [_inbox_row(arrival) for arrival in kept])
+        await SqlAuditStage(self._connection).stage([arrival.leaf for arrival in kept])
+        return fresh
+
+    async def claim(
+        self, *, owner: str, now: datetime, lease: timedelta, limit: int, lapsed: bool = False
+    ) -> Sequence[InboxItem]:
+        """Lease up to `limit` due messages, oldest first, and count the attempt; `lapsed`: of those whose lease ran out."""
+        moment = to_ms(now)
+        held = inbox.c.lease_until_ms
+        free = reached(held, moment, LONGEST_LEASE) if lapsed else held.is_(None)
+        # One that was never tried is due from its arrival on, whatever the clock said then.
+        come = or_(inbox.c.attempts == 0, reached(inbox.c.due_ms, moment, LONGEST_WAIT))
+        due = (
+            select(inbox.c.sender, inbox.c.message_id)
+            .where(inbox.c.state == InboxState.WAITING, come, free, reconciled())
+            .order_by(inbox.c.due_ms, inbox.c.message_id)
+            .limit(limit)
+            .with_for_update(skip_locked=True)
+        )
+        taken = (
+            update(inbox)
+            .where(tuple_(inbox.c.sender, inbox.c.message_id).in_(due))
+            .values(lease_owner=owner, lease_until_ms=to_ms(now + lease), attempts=inbox.c.attempts + 1)
+            .returning(*inbox.c)
+        )
+        rows = (await self._connection.execute(taken)).all()
+        items = [
+            InboxItem(
+                InboxKey(NodeId(row.sender), MessageId(row.message_id)),
+                row.kind,
+                ThreadId(row.thread_id),
+                row.body,
+                from_ms(row.received_ms),
+                row.attempts,
+            )
+            for row in rows
+        ]
+        return sorted(items, key=lambda item: (item.received_at, item.key.message_id))
+
+    async def finish(self, key: InboxKey, *, owner: str, state: InboxState) -> bool:
+        """End the message in `state`; False when the lease is no longer ours."""
+        if f"inbox.{state}" not in TRANSITIONS["inbox.waiting"]:
+            raise ValueError("no such transition")
+        return await self._release(key, owner, state=state.value)
+
+    async def release(self, worker: str) -> int:
+        """Give back what earlier lives of `worker` had claimed; return how many messages.
+
+        A message that was in hand at two deaths may be their cause: it waits for its lease to lapse, so that a process
+        that dies at once each time does not use up the attempts of what it holds within seconds.
+        """
+        statement = update(inbox).where(leased_to(inbox.c.lease_owner, worker), inbox.c.attempts <= RELEASED_ATTEMPTS)
+        return (await self._connection.execute(statement.values(lease_owner=None, lease_until_ms=None))).rowcount
+
+    async def make_due(self, *, now: datetime) -> None:
+        """Let nothing that was tried wait for a later time: a clock that was wrong may have set it."""
+        later = and_(inbox.c.state == InboxState.WAITING, inbox.c.attempts > 0, inbox.c.due_ms > to_ms(now))
+        await self._connection.execute(update(inbox).where(later).values(due_ms=to_ms(now)))
+
+    async def retry(self, key: InboxKey, *, owner: str, due: datetime, error: str) -> bool:
+        """Release the message until `due`; False when the lease is no longer ours."""
+        return await self._release(key, owner, due_ms=to_ms(due), last_error=error[:64])
+
+    async def received_since(self, sender: NodeId, since: datetime) -> Sequence[Received]:
+        """Return what `sender` sent us since a moment, oldest first."""
+        both = and_(inbox.c.sender == seen.c.sender, inbox.c.message_id == seen.c.message_id)
+        statement = (
+            select(inbox.c.message_id, inbox.c.thread_id, inbox.c.body, seen.c.receipt)
+            .join(seen, both)
+            .where(inbox.c.sender == sender, inbox.c.received_ms >= to_ms(since), inbox.c.kind.not_in(ABOUT_RESTORES))
+            .order_by(inbox.c.received_ms, inbox.c.message_id)
+        )
+        rows = await self._connection.execute(statement)
+        return [Received(MessageId(row.message_id), ThreadId(row.thread_id), row.body, row.receipt) for row in rows]
+
+    async def _release(self, key: InboxKey, owner: str, **values: object) -> bool:
+        ours = and_(inbox.c.sender == key.sender, inbox.c.message_id == key.message_id, inbox.c.lease_owner == owner)
+        statement = update(inbox).where(ours, inbox.c.state == InboxState.WAITING)
+        result = await self._connection.execute(statement.values(lease_owner=None, lease_until_ms=None, **values))
+        return result.rowcount == 1
+
+
+def _seen_row(arrival: Arrival) -> dict[str, object]:
+    return {
+        "sender": arrival.key.sender,
+        "message_id": arrival.key.message_id,
+        "digest": arrival.digest,
+        "receipt": arrival.receipt,
+        "received_ms": to_ms(arrival.received_at),
+    }
+
+
+def _inbox_row(arrival: Arrival) -> dict[str, object]:
+    return {
+        "sender": arrival.key.sender,
+        "message_id": arrival.key.message_id,
+        "kind": arrival.kind,
+        "thread_id": arrival.thread_id,
+        "in_reply_to": arrival.in_reply_to,
+        "body": arrival.body,
+        "state": InboxState.WAITING.value,
+        "attempts": 0,
+        "due_ms": to_ms(arrival.received_at),
+        "received_ms": to_ms(arrival.received_at),
+        "expires_ms": to_ms(arrival.expires_at),
+    }

@@ -1,0 +1,364 @@
+"""Messages to peers (gateway.exchange.ports.Outbox). One lane per peer; its row holds back-off, pause, hold and lease."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, and_, bindparam, case, exists, func, or_, select, tuple_, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.errors import MessageConflictError
+from contracts.ids import MessageId, NodeId, ThreadId
+from gateway.exchange.ports import Delivered, DeliveryOutcome, Lane, OutboxItem, Outgoing, StagedLeaf
+from gateway.exchange.states import OutboxState
+from gateway.storage.audit import SqlAuditStage
+from gateway.storage.restores import ABOUT_RESTORES
+from gateway.storage.rows import from_ms, insert_many, insert_new, leased_to, maybe_from_ms, reached, to_ms
+from gateway.storage.tables import lanes, outbox, outbox_bodies
+
+LONGEST_LEASE = timedelta(minutes=10)  # a delivery's is six minutes
+LONGEST_WAIT = timedelta(minutes=75)  # one message backs off to hourly
+LONGEST_SILENCE = timedelta(seconds=40)  # a silent peer is probed every thirty seconds at least
+
+
+class SqlOutbox:
+    """The outbox of one open transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def put(self, messages: Sequence[Outgoing]) -> None:
+        """Store messages and their leaves; make their lanes if new."""
+        if not messages:
+            return
+        await self._make_lanes({message.lane for message in messages})
+        try:
+            await insert_many(self._connection, outbox, [_row(message) for message in messages])
+            await insert_many(self._connection, outbox_bodies, [_body_row(message) for message in messages])
+        except IntegrityError:
+            raise MessageConflictError("a message id is in the outbox already") from None
+        await SqlAuditStage(self._connection).stage([message.leaf for message in messages])
+
+    async def lanes_due(self, *, now: datetime, limit: int) -> Sequence[NodeId]:
+        """Return lanes with something due and nobody serving them, the longest unserved first."""
+        moment = to_ms(now)
+        waiting = exists().where(outbox.c.lane == lanes.c.peer, _due(moment))
+        statement = (
+            select(lanes.c.peer).where(_open(moment), waiting).order_by(lanes.c.last_served_ms, lanes.c.peer).limit(limit)
+        )
+        return [NodeId(peer) for peer in (await self._connection.execute(statement)).scalars()]
+
+    async def claim(self, lane: NodeId, *, owner: str, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxItem]:
+        """Lease up to `limit` due messages of `lane`; empty when another worker has the lane."""
+        moment, until = to_ms(now), to_ms(now + lease)
+        take_lane = update(lanes).where(lanes.c.peer == lane, _open(moment))
+        taken = await self._connection.execute(take_lane.values(lease_owner=owner, lease_until_ms=until, last_served_ms=moment))
+        if taken.rowcount != 1:
+            return []
+        due = (
+            select(outbox.c.message_id)
+            .where(outbox.c.lane == lane, _due(moment))
+            .order_by(outbox.c.due_ms, outbox.c.message_id)
+            .limit(limit)
+        )
+        await self._connection.execute(
+            update(outbox)
+            .where(outbox.c.lane == lane, outbox.c.message_id.in_(due))
+            .values(lease_owner=owner, lease_until_ms=until, attempts=outbox.c.attempts + 1)
+        )
+        mine = and_(outbox.c.lane == lane, outbox.c.lease_owner == owner, outbox.c.lease_until_ms == until)
+        items = await self._items(and_(mine, outbox.c.state == OutboxState.WAITING))
+        if not items:  # another worker was faster: a lane held for nothing would be silent until the lease lapses
+            released = update(lanes).where(lanes.c.peer == lane, lanes.c.lease_owner == owner)
+            await self._connection.execute(released.values(lease_owner=None, lease_until_ms=None))
+        return items
+
+    async def finish(
+        self, lane: NodeId, outcomes: Sequence[DeliveryOutcome], *, owner: str, now: datetime, next_attempt: datetime | None
+    ) -> int:
+        """Record outcomes of messages still leased to `owner`, and release the lane; return how many."""
+        statement = select(outbox.c.message_id).where(
+            outbox.c.lane == lane, outbox.c.lease_owner == owner, outbox.c.state == OutboxState.WAITING
+        )
+        # Locked: once our lease lapsed another process may be ending the same message.
+        ours = set((await self._connection.execute(statement.order_by(outbox.c.message_id).with_for_update())).scalars())
+        valid = [outcome for outcome in outcomes if outcome.message_id in ours]
+        await self._record([(lane, outcome) for outcome in valid], to_ms(now))
+        await self._release_lane(lane, owner, to_ms(now), next_attempt)
+        return len(valid)
+
+    async def release(self, worker: str) -> int:
+        """Give back what earlier lives of `worker` had claimed, lanes included; return how many messages and lanes."""
+        released = 0
+        for table in (outbox, lanes):
+            statement = update(table).where(leased_to(table.c.lease_owner, worker))
+            released += (await self._connection.execute(statement.values(lease_owner=None, lease_until_ms=None))).rowcount
+        return released
+
+    async def lane(self, peer: NodeId) -> Lane | None:
+        """Return the peer's row."""
+        waiting = select(func.count(), func.min(outbox.c.due_ms)).where(
+            outbox.c.lane == peer, outbox.c.state == OutboxState.WAITING
+        )
+        row = (await self._connection.execute(select(lanes).where(lanes.c.peer == peer))).one_or_none()
+        if row is None:
+            return None
+        number, oldest = (await self._connection.execute(waiting)).one()
+        return Lane(
+            NodeId(row.peer),
+            row.failures,
+            from_ms(row.next_attempt_ms),
+            row.paused,
+            row.held,
+            maybe_from_ms(row.last_success_ms),
+            number,
+            maybe_from_ms(oldest),
+        )
+
+    async def wake(self, peer: NodeId, *, now: datetime) -> None:
+        """The peer is back: drop its back-off."""
+        statement = update(lanes).where(lanes.c.peer == peer, lanes.c.failures > 0)
+        await self._connection.execute(statement.values(failures=0, next_attempt_ms=to_ms(now)))
+
+    async def set_paused(self, peer: NodeId, *, paused: bool) -> None:
+        """Stop or resume deliveries to one peer."""
+        await self._make_lanes({peer})
+        await self._connection.execute(update(lanes).where(lanes.c.peer == peer).values(paused=paused))
+
+    async def set_held(self, peers: frozenset[NodeId]) -> None:
+        """Hold exactly these lanes."""
+        await self._make_lanes(set(peers))
+        await self._connection.execute(update(lanes).values(held=case((lanes.c.peer.in_(sorted(peers)), True), else_=False)))
+
+    async def expired(self, *, now: datetime, limit: int) -> Sequence[OutboxItem]:
+        """Return waiting messages past their expiry that nobody has leased."""
+        moment = to_ms(now)
+        statement = (
+            select(outbox.c.lane, outbox.c.message_id)
+            .where(outbox.c.state == OutboxState.WAITING, outbox.c.expires_ms <= moment, _free(moment))
+            .order_by(outbox.c.expires_ms)
+            .limit(limit)
+        )
+        keys = (await self._connection.execute(statement)).all()
+        found: list[OutboxItem] = []
+        for key in keys:
+            found += await self._items(and_(outbox.c.lane == key.lane, outbox.c.message_id == key.message_id))
+        return found
+
+    async def bury(self, outcomes: Sequence[tuple[NodeId, DeliveryOutcome]], *, now: datetime) -> frozenset[MessageId]:
+        """End expired messages in DEAD, with their leaves, unless somebody leased or ended them meanwhile; return which."""
+        moment, buried = to_ms(now), set[MessageId]()
+        for lane, outcome in outcomes:
+            statement = select(outbox.c.message_id).where(
+                outbox.c.lane == lane,
+                outbox.c.message_id == outcome.message_id,
+                outbox.c.state == OutboxState.WAITING,
+                _free(moment),
+            )
+            # Locked: of two processes that look at once, the second must see what the first did, or a death has two leaves.
+            if (await self._connection.execute(statement.with_for_update())).one_or_none() is not None:
+                await self._record([(lane, outcome)], moment)
+                buried.add(outcome.message_id)
+        return frozenset(buried)
+
+    async def make_due(self, *, now: datetime) -> None:
+        """Let nothing that was tried wait for a later time: a clock that was wrong may have set it."""
+        moment = to_ms(now)
+        later = and_(outbox.c.state == OutboxState.WAITING, outbox.c.attempts > 0, outbox.c.due_ms > moment)
+        await self._connection.execute(update(outbox).where(later).values(due_ms=moment))
+        await self._connection.execute(update(lanes).where(lanes.c.next_attempt_ms > moment).values(next_attempt_ms=moment))
+
+    async def revive(self, message_id: MessageId, *, now: datetime) -> bool:
+        """Make a waiting message due now and drop its lane's back-off."""
+        moment = to_ms(now)
+        statement = update(outbox).where(outbox.c.message_id == message_id, outbox.c.state == OutboxState.WAITING)
+        row = (await self._connection.execute(statement.values(due_ms=moment).returning(outbox.c.lane))).first()
+        if row is None:
+            return False
+        await self._connection.execute(update(lanes).where(lanes.c.peer == row.lane).values(failures=0, next_attempt_ms=moment))
+        return True
+
+    async def delivered_since(self, peer: NodeId, since: datetime) -> Sequence[Delivered]:
+        """Return what reached `peer` since a moment, oldest first."""
+        joined = and_(outbox.c.lane == outbox_bodies.c.lane, outbox.c.message_id == outbox_bodies.c.message_id)
+        reached = and_(outbox.c.lane == peer, outbox.c.ended_ms >= to_ms(since), outbox.c.state == OutboxState.DELIVERED)
+        statement = (
+            select(outbox.c.message_id, outbox.c.thread_id, outbox.c.expires_ms, outbox_bodies.c.body)
+            .join(outbox_bodies, joined)
+            .where(reached, outbox.c.kind.not_in(ABOUT_RESTORES))
+            .order_by(outbox.c.ended_ms, outbox.c.message_id)
+        )
+        return [
+            Delivered(MessageId(row.message_id), ThreadId(row.thread_id), row.body, from_ms(row.expires_ms))
+            for row in await self._connection.execute(statement)
+        ]
+
+    async def requeue(self, peer: NodeId, sealed: Sequence[tuple[MessageId, bytes, str]], *, now: datetime) -> int:
+        """Make delivered messages wait again; return how many."""
+        moved = 0
+        for message_id, envelope, recipient_key in sealed:
+            here = and_(outbox.c.lane == peer, outbox.c.message_id == message_id, outbox.c.state == OutboxState.DELIVERED)
+            again = {"state": OutboxState.WAITING.value, "due_ms": to_ms(now), "ended_ms": None, "reason": "peer-restored"}
+            if (await self._connection.execute(update(outbox).where(here).values(again))).rowcount != 1:
+                continue
+            body = and_(outbox_bodies.c.lane == peer, outbox_bodies.c.message_id == message_id)
+            earlier = func.coalesce(outbox_bodies.c.earlier_receipt, outbox_bodies.c.receipt)
+            change = {"envelope": envelope, "recipient_key": recipient_key, "earlier_receipt": earlier}
+            await self._connection.execute(update(outbox_bodies).where(body).values(change))
+            moved += 1
+        return moved
+
+    async def refile(self, messages: Sequence[tuple[Outgoing, str | None]], *, now: datetime) -> frozenset[MessageId]:
+        """File messages of ours that a peer gave back; return those that were unknown."""
+        await self._make_lanes({message.lane for message, _ in messages})
+        fresh: set[MessageId] = set()
+        for message, receipt in messages:
+            row = _row(message) | {"state": OutboxState.DELIVERED.value, "ended_ms": to_ms(now), "reason": "returned"}
+            filed = await self._connection.execute(insert_new(self._connection, outbox).values(row))
+            if filed.rowcount != 1:
+                continue
+            await self._connection.execute(outbox_bodies.insert().values(_body_row(message) | {"receipt": receipt}))
+            await SqlAuditStage(self._connection).stage([message.leaf])
+            fresh.add(message.message_id)
+        return frozenset(fresh)
+
+    async def answered(self, answers: Sequence[tuple[NodeId, MessageId, str]]) -> frozenset[tuple[NodeId, MessageId, str]]:
+        """Return which of these answers are in the outbox."""
+        if not answers:
+            return frozenset()
+        key = tuple_(outbox.c.lane, outbox.c.in_reply_to, outbox.c.kind)
+        statement = select(outbox.c.lane, outbox.c.in_reply_to, outbox.c.kind).where(key.in_(answers))
+        rows = await self._connection.execute(statement)
+        return frozenset((NodeId(row.lane), MessageId(row.in_reply_to), row.kind) for row in rows)
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    async def _make_lanes(self, peers: set[NodeId]) -> None:
+        rows = [
+            {"peer": peer, "failures": 0, "next_attempt_ms": 0, "paused": False, "held": False, "last_served_ms": 0}
+            for peer in sorted(peers)
+        ]
+        if rows:
+            await self._connection.execute(insert_new(self._connection, lanes), rows)
+
+    async def _items(self, where: ColumnElement[bool]) -> list[OutboxItem]:
+        joined = and_(outbox.c.lane == outbox_bodies.c.lane, outbox.c.message_id == outbox_bodies.c.message_id)
+        statement = (
+            select(
+                outbox, outbox_bodies.c.digest, outbox_bodies.c.envelope, outbox_bodies.c.recipient_key, outbox_bodies.c.body
+            )
+            .join(outbox_bodies, joined)
+            .where(where)
+            .order_by(outbox.c.due_ms, outbox.c.message_id)
+        )
+        return [_item(row) for row in await self._connection.execute(statement)]
+
+    async def _record(self, outcomes: Sequence[tuple[NodeId, DeliveryOutcome]], moment: int) -> None:
+        """Write outcomes with one executemany per shape of change."""
+        queue: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+        bodies: dict[tuple[str, ...], list[dict[str, Any]]] = defaultdict(list)
+        leaves: list[StagedLeaf] = []
+        for lane, outcome in outcomes:
+            key = {"b_lane": lane, "b_message_id": outcome.message_id}
+            change, body = _queue_change(outcome, moment), _body_change(outcome)
+            queue[tuple(change)].append(key | change)
+            if body:
+                bodies[tuple(body)].append(key | body)
+            if outcome.leaf is not None:
+                leaves.append(outcome.leaf)
+        for table, groups in ((outbox, queue), (outbox_bodies, bodies)):
+            for names, rows in groups.items():
+                statement = update(table).where(
+                    table.c.lane == bindparam("b_lane"), table.c.message_id == bindparam("b_message_id")
+                )
+                await self._connection.execute(statement.values({name: bindparam(name) for name in names}), rows)
+        await SqlAuditStage(self._connection).stage(leaves)
+
+    async def _release_lane(self, lane: NodeId, owner: str, moment: int, next_attempt: datetime | None) -> None:
+        change: dict[str, Any] = {"lease_owner": None, "lease_until_ms": None}
+        if next_attempt is None:
+            change |= {"failures": 0, "next_attempt_ms": moment, "last_success_ms": moment}
+        else:
+            change |= {"failures": lanes.c.failures + 1, "next_attempt_ms": to_ms(next_attempt)}
+        await self._connection.execute(update(lanes).where(lanes.c.peer == lane, lanes.c.lease_owner == owner).values(**change))
+
+
+def _free(moment: int) -> ColumnElement[bool]:
+    return or_(outbox.c.lease_until_ms.is_(None), reached(outbox.c.lease_until_ms, moment, LONGEST_LEASE))
+
+
+def _due(moment: int) -> ColumnElement[bool]:
+    return and_(outbox.c.state == OutboxState.WAITING, reached(outbox.c.due_ms, moment, LONGEST_WAIT), _free(moment))
+
+
+def _open(moment: int) -> ColumnElement[bool]:
+    unleased = or_(lanes.c.lease_until_ms.is_(None), reached(lanes.c.lease_until_ms, moment, LONGEST_LEASE))
+    probing = reached(lanes.c.next_attempt_ms, moment, LONGEST_SILENCE)
+    return and_(lanes.c.paused.is_(False), lanes.c.held.is_(False), probing, unleased)
+
+
+def _queue_change(outcome: DeliveryOutcome, moment: int) -> dict[str, Any]:
+    change: dict[str, Any] = {"state": outcome.state.value, "lease_owner": None, "lease_until_ms": None}
+    if outcome.reason is not None:
+        change["reason"] = outcome.reason[:64]
+    if outcome.state is OutboxState.WAITING:
+        if outcome.due is not None:
+            change["due_ms"] = to_ms(outcome.due)
+    else:
+        change["ended_ms"] = moment
+    return change
+
+
+def _body_change(outcome: DeliveryOutcome) -> dict[str, Any]:
+    change: dict[str, Any] = {}
+    if outcome.receipt is not None:
+        change["receipt"] = outcome.receipt
+    if outcome.envelope is not None:
+        change |= {"envelope": outcome.envelope, "recipient_key": outcome.recipient_key}
+    elif outcome.state is OutboxState.DELIVERED:
+        change["envelope"] = b""  # it arrived; the sealed body and the receipt are the evidence
+    return change
+
+
+def _row(message: Outgoing) -> dict[str, object]:
+    return {
+        "lane": message.lane,
+        "message_id": message.message_id,
+        "kind": message.kind,
+        "thread_id": message.thread_id,
+        "in_reply_to": message.in_reply_to,
+        "state": OutboxState.WAITING.value,
+        "attempts": 0,
+        "due_ms": to_ms(message.due),
+        "expires_ms": to_ms(message.expires_at),
+        "created_ms": to_ms(message.due),
+    }
+
+
+def _body_row(message: Outgoing) -> dict[str, object]:
+    return {
+        "lane": message.lane,
+        "message_id": message.message_id,
+        "digest": message.digest,
+        "envelope": message.envelope,
+        "recipient_key": message.recipient_key,
+        "body": message.body,
+        "manifest": message.manifest,
+    }
+
+
+def _item(row: Row[Any]) -> OutboxItem:
+    return OutboxItem(
+        MessageId(row.message_id),
+        NodeId(row.lane),
+        row.kind,
+        ThreadId(row.thread_id),
+        row.digest,
+        row.envelope,
+        row.recipient_key,
+        row.body,
+        row.attempts,
+        from_ms(row.expires_ms),
+    )

@@ -1,0 +1,247 @@
+"""What people and commands may read: plain values with metadata, never a body. On the read engine (DESIGN ruling 20)."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, func, select
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from contracts.codec import parse_object
+from gateway.storage.rows import from_json, maybe_from_ms
+from gateway.storage.tables import (
+    alarms,
+    backups,
+    cases,
+    imports,
+    inbox,
+    lanes,
+    leaf_staging,
+    log_epochs,
+    log_head,
+    outbox,
+    outbox_bodies,
+    reconciliations,
+    seen,
+)
+
+PAGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class SentMessage:
+    """One message we sent, sealed body and receipt included: what evidence is made of."""
+
+    message_id: str
+    lane: str
+    thread_id: str
+    kind: str
+    state: str
+    digest: bytes
+    body: bytes
+    receipt: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedMessage:
+    """One message we received, sealed body and our receipt included."""
+
+    message_id: str
+    sender: str
+    thread_id: str
+    kind: str
+    body: bytes
+    receipt: str
+
+
+class ReadModels:
+    """Queries for the private port."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+
+    async def _all(self, statement: Any) -> list[Any]:
+        async with self._engine.connect() as connection:
+            return list((await connection.execute(statement)).all())
+
+    async def counts(self) -> dict[str, dict[str, int]]:
+        """Return how many messages are in each state, and the sizes of log and alarms."""
+        inboxed = await self._all(select(inbox.c.state, func.count()).group_by(inbox.c.state))
+        outboxed = await self._all(select(outbox.c.state, func.count()).group_by(outbox.c.state))
+        staged = await self._all(select(func.count()).select_from(leaf_staging))
+        size = await self._all(select(func.coalesce(func.sum(log_head.c.size), 0)))
+        raised = await self._all(select(func.count()).select_from(alarms).where(alarms.c.acknowledged_ms.is_(None)))
+        return {
+            "inbox": {state: number for state, number in inboxed},  # noqa: C416 - rows, not pairs
+            "outbox": {state: number for state, number in outboxed},  # noqa: C416 - rows, not pairs
+            "log": {"size": int(size[0][0]), "staged": staged[0][0]},
+            "alarms": {"open": raised[0][0]},
+        }
+
+    async def last_backup(self) -> datetime | None:
+        """Return when both databases were last backed up together; None before the first time."""
+        newest = select(func.max(backups.c.taken_ms)).where(backups.c.kind == "keys")
+        return maybe_from_ms((await self._all(newest))[0][0])
+
+    async def restore(self) -> dict[str, Any] | None:
+        """Return how the last restore stands; None when there was none."""
+        opened = await self._all(select(log_epochs).order_by(log_epochs.c.epoch.desc()).limit(1))
+        if not opened:
+            return None
+        peers = await self._all(select(reconciliations).order_by(reconciliations.c.peer))
+        return {
+            "restored": _iso(opened[0].opened_ms),
+            "since": _iso(opened[0].since_ms),
+            "announced": opened[0].announced_ms is not None,
+            "waiting_for": [row.peer for row in peers if row.state == "asked"],
+            "failed": [row.peer for row in peers if row.state == "failed"],
+            "returned": sum(row.returned for row in peers),
+            "lost": sum(row.lost for row in peers),
+        }
+
+    async def lanes(self) -> list[dict[str, Any]]:
+        """Return every peer's lane with what waits in it."""
+        waiting = and_(outbox.c.lane == lanes.c.peer, outbox.c.state == "waiting")
+        statement = (
+            select(lanes, func.count(outbox.c.message_id).label("waiting"), func.min(outbox.c.created_ms).label("oldest"))
+            .outerjoin(outbox, waiting)
+            .group_by(*lanes.c)
+            .order_by(lanes.c.peer)
+        )
+        return [
+            {
+                "peer": row.peer,
+                "waiting": row.waiting,
+                "oldest_due": _iso(row.oldest),
+                "failures": row.failures,
+                "next_attempt": _iso(row.next_attempt_ms or None),
+                "paused": row.paused,
+                "held": row.held,
+                "last_success": _iso(row.last_success_ms),
+            }
+            for row in await self._all(statement)
+        ]
+
+    async def outbox(self, state: str) -> list[dict[str, Any]]:
+        """Return messages in one state, oldest first, at most a page."""
+        statement = select(outbox).where(outbox.c.state == state).order_by(outbox.c.created_ms, outbox.c.message_id).limit(PAGE)
+        return [_outbox_row(row) for row in await self._all(statement)]
+
+    async def cases(self) -> list[dict[str, Any]]:
+        """Return cases, newest first, at most a page."""
+        statement = select(cases).order_by(cases.c.opened_ms.desc(), cases.c.thread_id).limit(PAGE)
+        return [
+            {
+                "thread_id": row.thread_id,
+                "kind": row.kind,
+                "peer": row.peer,
+                "state": row.state,
+                "alias": row.alias,
+                "folio": row.folio,
+                "opened": _iso(row.opened_ms),
+            }
+            for row in await self._all(statement)
+        ]
+
+    async def imported(self) -> list[dict[str, Any]]:
+        """Return imported rows, at most a page: source, row, outcome, how many messages it became."""
+        statement = select(imports).order_by(imports.c.imported_ms, imports.c.source, imports.c.row).limit(PAGE)
+        return [
+            {
+                "source": row.source,
+                "row": row.row,
+                "outcome": row.outcome,
+                "thread_id": row.thread_id,
+                "messages": len(from_json(row.message_ids)),
+                "imported": _iso(row.imported_ms),
+            }
+            for row in await self._all(statement)
+        ]
+
+    async def alarms(self) -> list[dict[str, Any]]:
+        """Return open alarms, newest first."""
+        statement = select(alarms).where(alarms.c.acknowledged_ms.is_(None)).order_by(alarms.c.raised_ms.desc()).limit(PAGE)
+        return [
+            {"code": row.code, "subject": row.subject, "peer": row.peer, "raised": _iso(row.raised_ms)}
+            for row in await self._all(statement)
+        ]
+
+    async def message(self, message_id: str) -> dict[str, Any] | None:
+        """Return what is known of one message, sent or received: metadata, states, receipt, manifest."""
+        sent = await self._all(_joined().where(outbox.c.message_id == message_id))
+        if sent:
+            row = sent[0]
+            return {
+                **_outbox_row(row),
+                "direction": "sent",
+                "receipt": row.receipt,
+                "manifest": parse_object(row.manifest.encode()),
+                "digest": row.digest.hex(),
+            }
+        rows = await self._all(_received().where(inbox.c.message_id == message_id))
+        return None if not rows else _inbox_row(rows[0])
+
+    async def sent(self, message_id: str) -> SentMessage | None:
+        """Return one message we sent."""
+        rows = await self._all(_joined().where(outbox.c.message_id == message_id))
+        if not rows:
+            return None
+        row = rows[0]
+        return SentMessage(row.message_id, row.lane, row.thread_id, row.kind, row.state, row.digest, row.body, row.receipt)
+
+    async def received(self, message_id: str) -> ReceivedMessage | None:
+        """Return one message we received."""
+        rows = await self._all(_received().where(inbox.c.message_id == message_id))
+        if not rows:
+            return None
+        row = rows[0]
+        return ReceivedMessage(row.message_id, row.sender, row.thread_id, row.kind, row.body, row.receipt)
+
+
+def _joined() -> Any:
+    both = and_(outbox.c.lane == outbox_bodies.c.lane, outbox.c.message_id == outbox_bodies.c.message_id)
+    return select(outbox, outbox_bodies.c.digest, outbox_bodies.c.body, outbox_bodies.c.manifest, outbox_bodies.c.receipt).join(
+        outbox_bodies, both
+    )
+
+
+def _received() -> Any:
+    both = and_(inbox.c.sender == seen.c.sender, inbox.c.message_id == seen.c.message_id)
+    return select(inbox, seen.c.receipt, seen.c.digest).join(seen, both)
+
+
+def _outbox_row(row: Any) -> dict[str, Any]:
+    return {
+        "message_id": row.message_id,
+        "peer": row.lane,
+        "kind": row.kind,
+        "thread_id": row.thread_id,
+        "state": row.state,
+        "attempts": row.attempts,
+        "due": _iso(row.due_ms),
+        "expires": _iso(row.expires_ms),
+        "created": _iso(row.created_ms),
+        "ended": _iso(row.ended_ms),
+        "reason": row.reason,
+    }
+
+
+def _inbox_row(row: Any) -> dict[str, Any]:
+    return {
+        "message_id": row.message_id,
+        "peer": row.sender,
+        "kind": row.kind,
+        "thread_id": row.thread_id,
+        "state": row.state,
+        "attempts": row.attempts,
+        "received": _iso(row.received_ms),
+        "direction": "received",
+        "receipt": row.receipt,
+        "digest": row.digest.hex(),
+        "error": row.last_error,
+    }
+
+
+def _iso(milliseconds: int | None) -> str | None:
+    moment: datetime | None = maybe_from_ms(milliseconds)
+    return None if moment is None else moment.isoformat(timespec="seconds")

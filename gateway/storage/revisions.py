@@ -1,0 +1,39 @@
+"""Which schema revisions this release knows. Apart from the migrations, so that a running node need not load Alembic."""
+
+from enum import StrEnum
+
+from sqlalchemy import Connection, inspect, text
+
+
+class Schema(StrEnum):
+    """Which of the two databases."""
+
+    MAIN = "main database"
+    KEYS = "key store"
+
+
+REVISIONS = {Schema.MAIN: ("r0001_core", "r0002_restore"), Schema.KEYS: ("r0001_thread_keys",)}
+"""Oldest first; a test keeps them the same as the migrations."""
+
+
+def head(schema: Schema) -> str:
+    """Return the newest revision this release knows."""
+    return REVISIONS[schema][-1]
+
+
+def version_table(schema: Schema) -> str:
+    """Return where a database's revision is written; apart, so that both may share one PostgreSQL server."""
+    return "alembic_version" if schema is Schema.MAIN else "alembic_version_keys"
+
+
+def schema_state(connection: Connection, schema: Schema) -> str:
+    """Return ``current``, ``behind``, ``missing`` or ``future``."""
+    table = version_table(schema)
+    if not inspect(connection).has_table(table):
+        return "missing"
+    actual = connection.execute(text(f"SELECT version_num FROM {table}")).scalar_one_or_none()  # noqa: S608 - our own name
+    if actual is None:
+        return "missing"
+    if actual == head(schema):
+        return "current"
+    return "behind" if actual in REVISIONS[schema] else "future"

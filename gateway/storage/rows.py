@@ -1,0 +1,64 @@
+"""Between rows and values: milliseconds and datetimes, inserts that keep what is there."""
+
+import json
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Column, ColumnElement, Insert, Table, func, or_
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
+
+
+def reached(column: ColumnElement[Any], moment: int, longest: timedelta) -> ColumnElement[bool]:
+    """Return whether the time in `column` has come. One further ahead than `longest`, which nobody sets, was written by a
+    clock that ran ahead; waiting for it would be waiting for years.
+    """
+    return or_(column <= moment, column > moment + int(longest.total_seconds() * 1000))
+
+
+def to_ms(moment: datetime) -> int:
+    """Return whole milliseconds since 1970."""
+    return (moment - _EPOCH) // _MILLISECOND
+
+
+def from_ms(milliseconds: int) -> datetime:
+    """Return the aware UTC datetime of milliseconds since 1970."""
+    return _EPOCH + milliseconds * _MILLISECOND
+
+
+def maybe_from_ms(milliseconds: int | None) -> datetime | None:
+    """Return the datetime, or None."""
+    return None if milliseconds is None else from_ms(milliseconds)
+
+
+def insert_new(connection: AsyncConnection, table: Table) -> Insert:
+    """Return an insert that leaves rows alone whose primary key is there already (both dialects)."""
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+async def insert_many(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
+    """Insert rows with one executemany; nothing for no rows."""
+    if rows:
+        await connection.execute(table.insert(), list(rows))
+
+
+def leased_to(owner: "Column[str]", worker: str) -> ColumnElement[bool]:
+    """Return whether a lease belongs to some life of `worker` (gateway.exchange.leases)."""
+    prefix = f"{worker}:"
+    return func.substr(owner, 1, len(prefix)) == prefix  # not LIKE: on SQLite that does not tell capitals from small letters
+
+
+def to_json(items: Sequence[object]) -> str:
+    """Return a list of codes and ids as the JSON our own columns keep."""
+    return json.dumps([str(item) for item in items], ensure_ascii=False)
+
+
+def from_json(column: str) -> list[Any]:
+    """Return the list in a column of ours."""
+    return list(json.loads(column))

@@ -1,0 +1,272 @@
+"""The schema. Times are integer milliseconds since 1970 (UTC). Constraint names are fixed so that migrations can name them."""
+
+from sqlalchemy import (
+    BigInteger,
+    Boolean,
+    Column,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+    text,
+)
+
+NAMING = {
+    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+metadata = MetaData(naming_convention=NAMING)
+key_metadata = MetaData(naming_convention=NAMING)
+"""The key store's own schema: never in the main database, never in its backup (DESIGN ruling 18)."""
+
+# SQLite numbers rows itself only for an INTEGER primary key.
+_Serial = BigInteger().with_variant(Integer, "sqlite")
+_waiting = text("state = 'waiting'")
+
+seen = Table(
+    "seen",
+    metadata,
+    Column("sender", String(63), primary_key=True),
+    Column("message_id", String(36), primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("receipt", Text, nullable=False),
+    Column("received_ms", BigInteger, nullable=False),
+)
+
+inbox = Table(
+    "inbox",
+    metadata,
+    Column("sender", String(63), primary_key=True),
+    Column("message_id", String(36), primary_key=True),
+    Column("kind", String(40), nullable=False),
+    Column("thread_id", String(36), nullable=False),
+    Column("in_reply_to", String(36)),
+    Column("body", LargeBinary, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("lease_owner", String(64)),
+    Column("lease_until_ms", BigInteger),
+    Column("received_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("last_error", String(64)),
+    Index("ix_inbox_waiting", "due_ms", sqlite_where=_waiting, postgresql_where=_waiting),
+    Index("ix_inbox_thread_id", "thread_id"),
+    Index("ix_inbox_received", "sender", "received_ms"),
+)
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("lane", String(63), primary_key=True),
+    Column("message_id", String(36), primary_key=True),
+    Column("kind", String(40), nullable=False),
+    Column("thread_id", String(36), nullable=False),
+    Column("in_reply_to", String(36)),
+    Column("state", String(16), nullable=False),
+    Column("attempts", Integer, nullable=False),
+    Column("due_ms", BigInteger, nullable=False),
+    Column("expires_ms", BigInteger, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+    Column("lease_owner", String(64)),
+    Column("lease_until_ms", BigInteger),
+    Column("reason", String(64)),
+    Index("ix_outbox_waiting", "lane", "due_ms", sqlite_where=_waiting, postgresql_where=_waiting),
+    Index("ix_outbox_expiry", "expires_ms", sqlite_where=_waiting, postgresql_where=_waiting),
+    Index("ix_outbox_message_id", "message_id"),
+    Index("ix_outbox_ended", "lane", "ended_ms"),
+    Index("ix_outbox_in_reply_to", "in_reply_to"),
+    Index("ix_outbox_thread_id", "thread_id"),
+)
+
+# Apart from the narrow queue, so that claims read little.
+outbox_bodies = Table(
+    "outbox_bodies",
+    metadata,
+    Column("lane", String(63), primary_key=True),
+    Column("message_id", String(36), primary_key=True),
+    Column("digest", LargeBinary, nullable=False),
+    Column("envelope", LargeBinary, nullable=False),
+    Column("recipient_key", String(80), nullable=False),
+    Column("body", LargeBinary, nullable=False),
+    Column("manifest", Text, nullable=False),
+    Column("receipt", Text),
+    Column("earlier_receipt", Text),
+)
+
+lanes = Table(
+    "lanes",
+    metadata,
+    Column("peer", String(63), primary_key=True),
+    Column("failures", Integer, nullable=False),
+    Column("next_attempt_ms", BigInteger, nullable=False),
+    Column("paused", Boolean, nullable=False),
+    Column("held", Boolean, nullable=False),
+    Column("lease_owner", String(64)),
+    Column("lease_until_ms", BigInteger),
+    Column("last_served_ms", BigInteger, nullable=False),
+    Column("last_success_ms", BigInteger),
+)
+
+cases = Table(
+    "cases",
+    metadata,
+    Column("thread_id", String(36), primary_key=True),
+    Column("kind", String(24), nullable=False),
+    Column("peer", String(63), nullable=False),
+    Column("opened_by", String(36), nullable=False),
+    Column("state", String(24), nullable=False),
+    Column("alias", String(24)),
+    Column("folio", String(20)),
+    Column("opened_ms", BigInteger, nullable=False),
+    Index("ix_cases_folio", "folio"),
+    Index("ix_cases_alias", "alias"),
+)
+
+folio_counters = Table(
+    "folio_counters",
+    metadata,
+    Column("prefix", String(8), primary_key=True),
+    Column("year", Integer, primary_key=True),
+    Column("last", Integer, nullable=False),
+)
+
+imports = Table(
+    "imports",
+    metadata,
+    Column("row_key", LargeBinary, primary_key=True),
+    Column("source", String(64), nullable=False),
+    Column("row", Integer, nullable=False),
+    Column("outcome", String(16), nullable=False),
+    Column("reasons", Text, nullable=False),
+    Column("thread_id", String(36)),
+    Column("message_ids", Text, nullable=False),
+    Column("imported_ms", BigInteger, nullable=False),
+)
+
+alarms = Table(
+    "alarms",
+    metadata,
+    Column("code", String(40), primary_key=True),
+    Column("subject", String(80), primary_key=True),
+    Column("peer", String(63)),
+    Column("raised_ms", BigInteger, nullable=False),
+    Column("acknowledged_ms", BigInteger),
+)
+
+leaf_staging = Table(
+    "leaf_staging",
+    metadata,
+    Column("id", _Serial, primary_key=True, autoincrement=True),
+    Column("leaf_hash", LargeBinary, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("disclosures", Text, nullable=False),
+    Column("event", String(24), nullable=False),
+    Column("message_id", String(36)),
+    Column("peer", String(63)),
+)
+
+leaves = Table(
+    "leaves",
+    metadata,
+    Column("epoch", Integer, primary_key=True, autoincrement=False, server_default="1"),
+    Column("leaf_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("leaf_hash", LargeBinary, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Column("disclosures", Text, nullable=False),
+    Column("event", String(24), nullable=False),
+    Column("message_id", String(36)),
+    Column("peer", String(63)),
+    Index("ix_leaves_leaf_hash", "leaf_hash"),
+    Index("ix_leaves_message_id", "message_id"),
+)
+
+tree_nodes = Table(
+    "tree_nodes",
+    metadata,
+    Column("epoch", Integer, primary_key=True, autoincrement=False, server_default="1"),
+    Column("level", Integer, primary_key=True, autoincrement=False),
+    Column("node_index", BigInteger, primary_key=True, autoincrement=False),
+    Column("hash", LargeBinary, nullable=False),
+)
+
+# One row per epoch, the newest being written: the sequencer's compare-and-swap. Two can never both extend the same tree.
+log_head = Table(
+    "log_head",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=False),
+    Column("size", BigInteger, nullable=False),
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("epoch", Integer, primary_key=True, autoincrement=False, server_default="1"),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("root", LargeBinary, nullable=False),
+    Column("note", Text, nullable=False),
+    Column("signed_ms", BigInteger, nullable=False),
+)
+
+cosignatures = Table(
+    "cosignatures",
+    metadata,
+    Column("epoch", Integer, primary_key=True, autoincrement=False, server_default="1"),
+    Column("size", BigInteger, primary_key=True, autoincrement=False),
+    Column("witness", String(200), primary_key=True),
+    Column("line", Text, nullable=False),
+)
+
+# A restore opens an epoch: the log it brought back may have gone on elsewhere, so nothing is added to it (SPEC 7.5).
+log_epochs = Table(
+    "log_epochs",
+    metadata,
+    Column("epoch", Integer, primary_key=True, autoincrement=False),
+    Column("origin", String(200), nullable=False),
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+    Column("previous_origin", String(200), nullable=False),
+    Column("previous_size", BigInteger, nullable=False),
+    Column("previous_root", LargeBinary, nullable=False),
+    Column("announced_ms", BigInteger),
+)
+
+# Whom a restored node asked for what it lost, and what came of it.
+reconciliations = Table(
+    "reconciliations",
+    metadata,
+    Column("peer", String(63), primary_key=True),
+    Column("message_id", String(36), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("parts", Text, nullable=False),
+    Column("returned", Integer, nullable=False),
+    Column("lost", Integer, nullable=False),
+    Column("asked_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+)
+
+backups = Table(
+    "backups",
+    metadata,
+    Column("backup_id", String(36), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("file", String(200), nullable=False),
+    Column("digest", LargeBinary, nullable=False),
+    Column("size", BigInteger, nullable=False),
+    Column("taken_ms", BigInteger, nullable=False),
+)
+
+thread_keys = Table(
+    "thread_keys",
+    key_metadata,
+    Column("thread_id", String(36), primary_key=True),
+    Column("wrapped", LargeBinary, nullable=False),
+    Column("created_ms", BigInteger, nullable=False),
+    Column("destroyed_ms", BigInteger),
+)

@@ -1,0 +1,134 @@
+"""The key store: one wrapped key per thread, in a database of its own (gateway.exchange.ports.Bodies; SPEC 11)."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Protocol
+
+from sqlalchemy import select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from contracts.errors import StorageError
+from contracts.ids import MessageId, ThreadId
+from gateway.exchange.ports import Clock
+from gateway.storage.rows import insert_new, to_ms
+from gateway.storage.tables import thread_keys
+from gateway.storage.unit_of_work import typed_errors
+
+CACHE_LIMIT = 4096
+
+
+class BodyVault(Protocol):
+    """What the key store needs of `keys.vault`."""
+
+    def new_key(self, thread_id: ThreadId) -> bytes:
+        """Return a fresh wrapped key."""
+        ...
+
+    def seal(self, wrapped: bytes, thread_id: ThreadId, message_id: MessageId, data: bytes) -> bytes:
+        """Seal data."""
+        ...
+
+    def open(self, wrapped: bytes, thread_id: ThreadId, message_id: MessageId, sealed: bytes) -> bytes:
+        """Open data."""
+        ...
+
+
+class ThreadKeys:
+    """Seals and opens bodies with the keys it keeps. A key is durable before anything sealed with it is returned."""
+
+    def __init__(self, engine: AsyncEngine, vault: BodyVault, clock: Clock) -> None:
+        self._engine = engine
+        self._vault = vault
+        self._clock = clock
+        self._cache: dict[ThreadId, bytes] = {}
+
+    async def seal(self, items: Sequence[tuple[ThreadId, MessageId, bytes]]) -> Sequence[bytes]:
+        """Return each body sealed under its thread's key, bound to its message id."""
+        keys = await self._ensure({thread for thread, _, _ in items})
+        return [self._vault.seal(keys[thread], thread, message, data) for thread, message, data in items]
+
+    async def open(self, thread_id: ThreadId, message_id: MessageId, sealed: bytes) -> bytes:
+        """Return the body.
+
+        Raises:
+            StorageError: the key is gone, or the sealed bytes were changed.
+        """
+        keys = await self._load({thread_id})
+        if thread_id not in keys:
+            raise StorageError("the thread's key is not in the key store")
+        return self._vault.open(keys[thread_id], thread_id, message_id, sealed)
+
+    async def destroy(self, thread_ids: Iterable[ThreadId]) -> None:
+        """Destroy threads' keys: every copy of what they sealed is unreadable from here on, backups included."""
+        threads = list(thread_ids)
+        with typed_errors():
+            async with self._engine.begin() as connection:
+                statement = update(thread_keys).where(thread_keys.c.thread_id.in_(threads))
+                await connection.execute(statement.values(wrapped=b"", destroyed_ms=to_ms(self._clock.now())))
+        for thread in threads:
+            self._cache.pop(thread, None)
+        await self._scrub()
+
+    async def orphans(self, known: frozenset[ThreadId], *, before: datetime) -> Sequence[ThreadId]:
+        """Return keys made before a time whose thread is not `known`: their message never committed."""
+        statement = select(thread_keys.c.thread_id).where(thread_keys.c.created_ms < to_ms(before))
+        with typed_errors():
+            async with self._engine.connect() as connection:
+                rows = (await connection.execute(statement.where(thread_keys.c.destroyed_ms.is_(None)))).scalars()
+                return [ThreadId(row) for row in rows if ThreadId(row) not in known]
+
+    async def _ensure(self, threads: set[ThreadId]) -> dict[ThreadId, bytes]:
+        keys = self._cached(threads)
+        missing = sorted(threads - keys.keys())
+        if not missing:
+            return keys
+        now = to_ms(self._clock.now())
+        with typed_errors():
+            # One transaction: look, make what is not there, and read back, for another process's key made first counts.
+            async with self._engine.begin() as connection:
+                found = await _read(connection, missing)
+                fresh = [thread for thread in missing if thread not in found]
+                if fresh:
+                    rows = [{"thread_id": item, "wrapped": self._vault.new_key(item), "created_ms": now} for item in fresh]
+                    await connection.execute(insert_new(connection, thread_keys), rows)
+                    found |= await _read(connection, fresh)
+        if len(found) != len(missing):
+            raise StorageError("a thread's key could not be made")
+        return keys | self._remember(found)
+
+    async def _load(self, threads: set[ThreadId]) -> dict[ThreadId, bytes]:
+        keys = self._cached(threads)
+        wanted = sorted(threads - keys.keys())
+        if not wanted:
+            return keys
+        with typed_errors():
+            async with self._engine.connect() as connection:
+                found = await _read(connection, wanted)
+        return keys | self._remember(found)
+
+    def _cached(self, threads: set[ThreadId]) -> dict[ThreadId, bytes]:
+        return {thread: self._cache[thread] for thread in threads if thread in self._cache}
+
+    def _remember(self, found: dict[ThreadId, bytes]) -> dict[ThreadId, bytes]:
+        # Only what is committed gets here.
+        if len(self._cache) > CACHE_LIMIT:
+            self._cache.clear()
+        self._cache |= found
+        return found
+
+    async def _scrub(self) -> None:
+        """Take the old bytes out of the file: cheap, because only keys live there."""
+        async with self._engine.connect() as connection:
+            raw = await connection.execution_options(isolation_level="AUTOCOMMIT")
+            if raw.dialect.name == "sqlite":
+                await raw.execute(text("VACUUM"))
+                await raw.execute(text("PRAGMA wal_checkpoint(TRUNCATE)"))
+            else:
+                await raw.execute(text("VACUUM FULL thread_keys"))
+
+
+async def _read(connection: AsyncConnection, threads: Sequence[ThreadId]) -> dict[ThreadId, bytes]:
+    rows = (await connection.execute(select(thread_keys).where(thread_keys.c.thread_id.in_(threads)))).all()
+    if any(row.destroyed_ms is not None for row in rows):
+        raise StorageError("the thread's key was destroyed")
+    return {ThreadId(row.thread_id): row.wrapped for row in rows}
