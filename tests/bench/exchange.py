@@ -12,7 +12,7 @@ import statistics
 import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -42,9 +42,36 @@ def _settings():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="try the command on a tiny size")
     parser.add_argument("--output", type=Path, default=Path("docs/benchmarks"))
+    parser.add_argument("--only", metavar="VARIANT", help="measure this variant alone, without bounds; prints, writes nothing")
+    parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite", help="with --only")
+    parser.add_argument("--repetitions", type=int, help="with --only or without, instead of 5")
+    parser.add_argument("--messages", type=int, help="a repetition, instead of 200")
+    parser.add_argument("--profile", type=Path, metavar="FOLDER", help="with --only: write cProfile's view of both ends here")
     options = parser.parse_args()
-    options.repetitions, options.messages, options.idle = (1, 10, 1.0) if options.quick else (5, 200, 20.0)
+    repetitions, messages, options.idle = (1, 10, 1.0) if options.quick else (5, 200, 20.0)
+    options.repetitions, options.messages = options.repetitions or repetitions, options.messages or messages
     return options
+
+
+async def measure_one(options, server):
+    """Print one variant, each repetition and the median: a minute's look at what a change does."""
+    [(name, variant)] = [(name, variant) for name, variant in VARIANTS.items() if options.only in name]
+    databases = (lambda: postgresql.two_databases(server)) if options.engine == "postgresql" else None
+    asked = {key: value for key, value in variant.items() if key != "share"}
+    with tempfile.TemporaryDirectory(prefix="paradero-bench-") as home:
+        async with running_pair(Path(home), databases=databases) as pair:
+            await pair.exchange(count=options.messages // 2, in_flight=16, size="4")  # warms up
+            if options.profile:
+                await pair.profile(True)
+            rows = []
+            for _ in range(options.repetitions):
+                rows.append(await pair.exchange(count=options.messages, **asked))
+                say("  ".join(f"{key} {value:.2f}" for key, value in rows[-1].items()))
+            if options.profile:
+                options.profile.mkdir(parents=True, exist_ok=True)
+                await pair.profile(False, options.profile)
+    sys.stdout.write(f"{options.engine}, {name}: " + "  ".join(f"{key} {value:.2f}" for key, value in _median(rows).items()))
+    sys.stdout.write("\n")
 
 
 async def _idle(pair, seconds):
@@ -128,6 +155,10 @@ async def measure(options, server):
 
 def main():
     options = _settings()
+    if options.only:
+        with postgresql.server() if options.engine == "postgresql" else nullcontext() as server:
+            asyncio.run(measure_one(options, server))
+        return
     with postgresql.server() as server:
         if server is None:
             say("NO POSTGRESQL FOUND: measured on SQLite only. apt-get install postgresql")

@@ -5,6 +5,7 @@ is durable. Nothing else of the product is touched.
 """
 
 import asyncio
+import cProfile
 import ctypes
 import json
 import os
@@ -36,6 +37,7 @@ class Bench:
         self.started = asyncio.Event()
         self.waiting = {}
         self.carried = 0
+        self.profiler = None
 
     def watch(self):
         """Learn which messages a delivery ended, after the node has committed it."""
@@ -96,6 +98,16 @@ class Bench:
                 if not waiting.scalar_one():
                     return {}
             await asyncio.sleep(0.02)
+
+    async def profile(self, *, on, output):
+        """Begin to profile this process, or end and write what was found."""
+        if on:
+            self.profiler = cProfile.Profile(time.process_time)
+            self.profiler.enable()
+        else:
+            self.profiler.disable()
+            self.profiler.dump_stats(output)
+        return {}
 
     async def serve(self, reader, writer):
         """Answer one connection's requests, one JSON object a line."""

@@ -124,6 +124,11 @@ class Pair:
             "p99_ms": times[min(count - 1, count * 99 // 100)] * 1000,
         }
 
+    async def profile(self, on, folder=None):
+        """Begin or end profiling both ends; what was found goes to `folder`."""
+        for name, process in (("sender", self.sender), ("receiver", self.receiver)):
+            await process.do("profile", on=on, output=None if folder is None else str(folder / f"{name}.prof"))
+
 
 def _as_shipped(node, urls):
     """Take the demo's shorter intervals out of the configuration; name other databases where asked."""
