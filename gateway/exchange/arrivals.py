@@ -1,11 +1,7 @@
-"""Stores verdicts, many at a time: durability is paid per commit, not per message (SPEC 8.1).
+"""Stores verdicts, those of concurrent arrivals in one transaction (SPEC 8.1)."""
 
-Callers that arrive together share one transaction. Whoever finds nobody writing writes for all who wait.
-"""
-
-import asyncio
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
 
@@ -19,16 +15,12 @@ from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.judging import Authenticated
 from gateway.exchange.ports import Arrival, InboxKey, Nudge, SeenMessage, StagedLeaf, UnitOfWork
 
-MAX_TOGETHER = 64
-
 
 @dataclass(slots=True)
 class ArrivalWriter:
     """Writes authenticated verdicts and returns the receipt of each."""
 
     node: Capabilities
-    _waiting: list[tuple[Authenticated, asyncio.Future[str]]] = field(default_factory=list)
-    _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def write(self, verdicts: Sequence[Authenticated]) -> Sequence[str]:
         """Return one signed receipt per verdict, once everything it says is durable.
@@ -36,48 +28,7 @@ class ArrivalWriter:
         Raises:
             StorageError: nothing was promised; the sender keeps its messages.
         """
-        loop = asyncio.get_running_loop()
-        futures = [loop.create_future() for _ in verdicts]
-        self._waiting.extend(zip(verdicts, futures, strict=True))
-        while self._waiting and not all(future.done() for future in futures):
-            async with self._turn:
-                if self._waiting:
-                    # Shielded: a caller that gives up must not take the others' transaction with it.
-                    await asyncio.shield(asyncio.ensure_future(self._write_waiting()))
-        return [await future for future in futures]
-
-    async def _write_waiting(self) -> None:
-        batch, self._waiting[:MAX_TOGETHER] = self._waiting[:MAX_TOGETHER], []
-        try:
-            receipts = await store_verdicts([verdict for verdict, _ in batch], self.node)
-        except Exception as error:  # noqa: BLE001 - told to every caller below, never swallowed
-            await self._write_singly(batch, error)
-            return
-        for (_, future), receipt in zip(batch, receipts, strict=True):
-            _settle(future, receipt)
-
-    async def _write_singly(self, batch: Sequence[tuple[Authenticated, asyncio.Future[str]]], error: Exception) -> None:
-        # One message that cannot be stored must not hurt those that came with it.
-        for verdict, future in batch:
-            if len(batch) == 1:
-                _fail(future, error)
-                continue
-            try:
-                [receipt] = await store_verdicts([verdict], self.node)
-            except Exception as single:  # noqa: BLE001 - told to the caller it belongs to
-                _fail(future, single)
-            else:
-                _settle(future, receipt)
-
-
-def _settle(future: asyncio.Future[str], receipt: str) -> None:
-    if not future.done():
-        future.set_result(receipt)
-
-
-def _fail(future: asyncio.Future[str], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
+        return await self.node.together.do(store_verdicts, verdicts, self.node)
 
 
 class _RacedError(Exception):

@@ -8,6 +8,7 @@ from typing import Literal
 from contracts.ids import MessageId, NodeId, RecordId, ThreadId, uuid7
 from gateway.exchange.ports import BeginUnitOfWork, Bodies, Clock, LeafBuilder, LogReader, Nudge, Randomness, Transport
 from gateway.exchange.timekeeping import Timekeeper
+from gateway.exchange.together import Together
 from keys.pseudonyms import Pseudonyms
 from keys.register.state import TrustState
 from keys.sealing import Opener, Sealer
@@ -22,6 +23,7 @@ class Capabilities:
     us: NodeId
     mode: Mode
     begin: BeginUnitOfWork
+    together: Together
     bodies: Bodies
     sealer: Sealer
     opener: Opener

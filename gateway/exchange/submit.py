@@ -7,6 +7,7 @@ several messages (a report and the duty notice it entails) leave together or not
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from itertools import islice
 
 from contracts.codec import encode_message, encode_object
 from contracts.disclosure import Extract, Grant, Manifest, Recipient, SourceRecord, extract
@@ -17,8 +18,9 @@ from contracts.messages import CaseMessage, DisclosedField, Message, PresentedRe
 from contracts.policy import Deny, Permit, Policy
 from gateway.exchange.arrivals import message_leaf_fields
 from gateway.exchange.capabilities import Capabilities
-from gateway.exchange.ports import Nudge, Outgoing, UnitOfWork
+from gateway.exchange.ports import Nudge, Outgoing, StagedLeaf, UnitOfWork
 from keys.register.state import Freshness, Standing, TrustState
+from keys.sealing import SealedMessage
 
 DELIVERY_VALIDITY = timedelta(days=7)
 LONG_VALIDITY = timedelta(days=30)
@@ -69,20 +71,39 @@ class Signed:
     digest: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class _Sealed:
+    """A signed message and its envelope, before it is sealed at rest."""
+
+    signed: Signed
+    envelope: SealedMessage
+    leaf: StagedLeaf
+    due: datetime
+
+
 async def submit(drafts: Sequence[Draft], node: Capabilities) -> Sequence[Prepared]:
-    """Prepare `drafts` and put them into the outbox in one transaction.
+    """Prepare `drafts` and put them into the outbox in one transaction, which what others submit just now shares.
 
     Raises:
         NotPermittedError: the policy has no such flow, or the recipient left the federation. Nothing was stored.
         TrustStaleError: our register is too old for anything to leave.
         ClockWrongError: our clock jumped; what we signed would carry the wrong time.
     """
-    prepared = await prepare(drafts, node)
-    async with node.begin() as work:
-        await enqueue(prepared, work)
+    now = node.clock.now()
+    sealed = [_sealed(sign_draft(draft, node, now), node, now) for draft in drafts]
+    [prepared] = await node.together.do(_store, [sealed], node)
     node.nudge(Nudge.OUTBOX)
     node.nudge(Nudge.LOG)
     return prepared
+
+
+async def _store(submissions: Sequence[Sequence[_Sealed]], node: Capabilities) -> Sequence[Sequence[Prepared]]:
+    """Store what several callers submit: one write of new thread keys, one transaction for all messages."""
+    prepared = iter(await _at_rest([sealed for submission in submissions for sealed in submission], node))
+    grouped = [tuple(islice(prepared, len(submission))) for submission in submissions]
+    async with node.begin() as work:
+        await enqueue([item for group in grouped for item in group], work)
+    return grouped
 
 
 async def enqueue(prepared: Sequence[Prepared], work: UnitOfWork) -> None:
@@ -99,8 +120,15 @@ async def prepare(drafts: Sequence[Draft], node: Capabilities) -> Sequence[Prepa
 async def seal_signed(signed: Sequence[Signed], node: Capabilities) -> Sequence[Prepared]:
     """Seal signed messages to their recipients, and at rest: one write for all the threads that are new."""
     now = node.clock.now()
-    bodies = await node.bodies.seal([(item.message.thread_id, item.message.message_id, item.jws) for item in signed])
-    return [_prepared(item, body, node, now) for item, body in zip(signed, bodies, strict=True)]
+    return await _at_rest([_sealed(item, node, now) for item in signed], node)
+
+
+async def _at_rest(sealed: Sequence[_Sealed], node: Capabilities) -> Sequence[Prepared]:
+    messages = [item.signed.message for item in sealed]
+    bodies = await node.bodies.seal(
+        [(message.thread_id, message.message_id, item.signed.jws) for message, item in zip(messages, sealed, strict=True)]
+    )
+    return [_prepared(item, body) for item, body in zip(sealed, bodies, strict=True)]
 
 
 def preview(draft: Draft, node: Capabilities) -> tuple[Extract, ...]:
@@ -207,10 +235,14 @@ def _message(draft: Draft, extracts: tuple[Extract, ...], node: Capabilities, tr
     )
 
 
-def _prepared(signed: Signed, body: bytes, node: Capabilities, now: datetime) -> Prepared:
+def _sealed(signed: Signed, node: Capabilities, now: datetime) -> _Sealed:
     message = signed.message
-    sealed = node.sealer.seal(signed.jws, message.recipient)
     fields = message_leaf_fields(message, signed.digest, now, outcome="queued", event=LeafEvent.SENT, peer_is_recipient=True)
+    return _Sealed(signed, node.sealer.seal(signed.jws, message.recipient), node.leaves.leaf(fields), now)
+
+
+def _prepared(sealed: _Sealed, body: bytes) -> Prepared:
+    signed, message = sealed.signed, sealed.signed.message
     outgoing = Outgoing(
         message_id=message.message_id,
         lane=message.recipient,
@@ -218,13 +250,13 @@ def _prepared(signed: Signed, body: bytes, node: Capabilities, now: datetime) ->
         thread_id=message.thread_id,
         in_reply_to=message.in_reply_to,
         digest=signed.digest,
-        envelope=sealed.envelope,
-        recipient_key=str(sealed.recipient_key),
+        envelope=sealed.envelope.envelope,
+        recipient_key=str(sealed.envelope.recipient_key),
         body=body,
         manifest=_manifest_json(signed.manifests),
-        due=now,
-        expires_at=now + timedelta(seconds=message.expires_at - message.issued_at),
-        leaf=node.leaves.leaf(fields),
+        due=sealed.due,
+        expires_at=sealed.due + timedelta(seconds=message.expires_at - message.issued_at),
+        leaf=sealed.leaf,
     )
     return Prepared(message, outgoing, signed.manifests)
 

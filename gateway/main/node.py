@@ -21,6 +21,7 @@ from gateway.exchange.leases import new_owner, take_back
 from gateway.exchange.ports import Clock, Nudge, Randomness, StagedLeaf, Transport
 from gateway.exchange.receive import Door, UnauthenticatedCounter
 from gateway.exchange.timekeeping import Timekeeper
+from gateway.exchange.together import Together
 from gateway.federation.client import HttpTransport, PeerAddress
 from gateway.main.sources import source_reader
 from gateway.main.trust import Trust, open_trust, register_fetch
@@ -154,6 +155,7 @@ async def open_node(  # noqa: PLR0913 - what a test may stand in for
             us=config.node,
             mode=config.mode,
             begin=unit_of_work_factory(engine),
+            together=Together(),
             bodies=ThreadKeys(key_engine, vault, clock),
             sealer=Sealer(keys, trust.current, origin),
             opener=Opener(keys, trust.current),

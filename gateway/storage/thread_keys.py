@@ -84,14 +84,11 @@ class ThreadKeys:
             return keys
         now = to_ms(self._clock.now())
         with typed_errors():
-            # One transaction: look, make what is not there, and read back, for another process's key made first counts.
+            # One transaction: make what is not there, and read back, for another process's key made first counts.
             async with self._engine.begin() as connection:
+                rows = [{"thread_id": item, "wrapped": self._vault.new_key(item), "created_ms": now} for item in missing]
+                await connection.execute(insert_new(connection, thread_keys), rows)
                 found = await _read(connection, missing)
-                fresh = [thread for thread in missing if thread not in found]
-                if fresh:
-                    rows = [{"thread_id": item, "wrapped": self._vault.new_key(item), "created_ms": now} for item in fresh]
-                    await connection.execute(insert_new(connection, thread_keys), rows)
-                    found |= await _read(connection, fresh)
         if len(found) != len(missing):
             raise StorageError("a thread's key could not be made")
         return keys | self._remember(found)
