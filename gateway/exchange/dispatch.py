@@ -69,13 +69,24 @@ async def dispatch_batch(node: Capabilities, *, owner: str, handle: Handler | No
     """
     if node.timekeeper.skew() is not None or node.trust().freshness(node.clock.now()) is Freshness.FROZEN:
         return 0  # nothing may leave, so no answer either: messages wait, and none is quarantined for it
-    claimed = 0
-    for lapsed, limit in ((False, BATCH), (True, 1)):
+    handle = handle or handle_message
+    async with node.begin() as work:
+        fresh = await _claim(work, node, owner)
+        lapsed = () if fresh else await _claim_lapsed(work, node, owner)
+    await _handle_all(fresh, node, owner=owner, handle=handle)
+    if fresh:  # claimed only now: if one of those ended the process, this one had no part in it
         async with node.begin() as work:
-            items = await work.inbox.claim(owner=owner, now=node.clock.now(), lease=LEASE, limit=limit, lapsed=lapsed)
-        await _handle_all(items, node, owner=owner, handle=handle or handle_message)
-        claimed += len(items)
-    return claimed
+            lapsed = await _claim_lapsed(work, node, owner)
+    await _handle_all(lapsed, node, owner=owner, handle=handle)
+    return len(fresh) + len(lapsed)
+
+
+async def _claim(work: UnitOfWork, node: Capabilities, owner: str) -> Sequence[InboxItem]:
+    return await work.inbox.claim(owner=owner, now=node.clock.now(), lease=LEASE, limit=BATCH)
+
+
+async def _claim_lapsed(work: UnitOfWork, node: Capabilities, owner: str) -> Sequence[InboxItem]:
+    return await work.inbox.claim(owner=owner, now=node.clock.now(), lease=LEASE, limit=1, lapsed=True)
 
 
 async def _handle_all(items: Sequence[InboxItem], node: Capabilities, *, owner: str, handle: Handler) -> None:
@@ -167,14 +178,16 @@ async def _settle(batch: Sequence[Handled], node: Capabilities, *, owner: str) -
     now = node.clock.now()
     async with node.begin() as work:
         for handled in batch:
-            key = handled.item.key
             if handled.state is InboxState.WAITING:
                 due = next_message_attempt(handled.item.attempts, now, node.randomness.uniform)
-                await work.inbox.retry(key, owner=owner, due=due, error=handled.error or "")
-            elif await work.inbox.finish(key, owner=owner, state=handled.state):
-                await enqueue(await _unanswered(handled.replies, work), work)
-                await _tell_people(handled, work, node)
-            # else: another worker took over after our lease lapsed; its result counts
+                await work.inbox.retry(handled.item.key, owner=owner, due=due, error=handled.error or "")
+        ends = {handled.item.key: handled.state for handled in batch if handled.state is not InboxState.WAITING}
+        ours = await work.inbox.finish(ends, owner=owner)
+        # Of the rest another worker took over after our lease lapsed; its result counts.
+        ended = [handled for handled in batch if handled.item.key in ours]
+        await enqueue(await _unanswered([reply for handled in ended for reply in handled.replies], work), work)
+        for handled in ended:
+            await _tell_people(handled, work, node)
     if any(handled.replies or handled.leaf for handled in batch):
         node.nudge(Nudge.OUTBOX)
         node.nudge(Nudge.LOG)

@@ -1,10 +1,13 @@
-"""What a node does with the messages of the first flows: file the case, answer with a folio. Every step is idempotent."""
+"""What a node does with the messages of the first flows: file the case, answer with a folio. Every step is idempotent.
 
-from collections.abc import Sequence
+What is handled side by side is filed in one transaction (`gateway.exchange.together`); when that fails, each alone.
+"""
+
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta, timezone
 
 from contracts.errors import MessageConflictError, NotPermittedError
-from contracts.ids import Folio
+from contracts.ids import Folio, ThreadId
 from contracts.messages import (
     CaseMessage,
     CaseState,
@@ -19,7 +22,7 @@ from contracts.messages import (
     ReportTransfer,
 )
 from gateway.exchange.capabilities import Capabilities
-from gateway.exchange.ports import CaseEntry, ReconcileState, UnitOfWork
+from gateway.exchange.ports import Alarm, CaseEntry, ReconcileState, UnitOfWork
 from gateway.exchange.replies import reply_draft
 from gateway.exchange.submit import Draft
 
@@ -31,25 +34,21 @@ _GUATEMALA = timezone(timedelta(hours=-6))
 
 async def file_report(message: ReportTransfer, node: Capabilities) -> Sequence[Draft]:
     """Open a case for a family's report and answer with its folio."""
-    folio = await _file(message, node, kind="report", prefix=REPORT_PREFIX)
+    [folio] = await node.together.do(_file_reports, [message], node)
     body = ReportAcknowledgementBody(folio=folio, received_at=_received(node))
     return (reply_draft(message, ReportAcknowledgement, body, node),)
 
 
 async def file_finding(message: FindingNotice, node: Capabilities) -> Sequence[Draft]:
     """Open a case for a finding and answer with its reference."""
-    reference = await _file(message, node, kind="finding", prefix=FINDING_PREFIX)
+    [reference] = await node.together.do(_file_findings, [message], node)
     body = FindingAcknowledgementBody(reference=reference, received_at=_received(node))
     return (reply_draft(message, FindingAcknowledgement, body, node),)
 
 
 async def file_duty(message: DutyNotice, node: Capabilities) -> None:
     """File a duty notice and raise it to people: a child is missing. The signed receipt is the answer."""
-    now = node.clock.now()
-    async with node.begin() as work:
-        await _own_case(work, message)
-        await work.cases.open([_entry(message, kind="duty", folio=None, now=now)])
-        await work.alarms.raise_("duty-notice", subject=str(message.message_id), now=now, peer=message.sender)
+    await node.together.do(_file_duties, [message], node)
 
 
 async def note_acknowledgement(message: ReportAcknowledgement | FindingAcknowledgement, node: Capabilities) -> None:
@@ -58,20 +57,14 @@ async def note_acknowledgement(message: ReportAcknowledgement | FindingAcknowled
     Raises:
         NotPermittedError: it answers nothing we sent to this peer.
     """
-    folio = message.body.folio if isinstance(message, ReportAcknowledgement) else message.body.reference
-    async with node.begin() as work:
-        case = await work.cases.find(message.thread_id)
-        if case is None or case.peer != message.sender or case.opened_by != message.in_reply_to:
-            raise NotPermittedError("an acknowledgement of nothing we sent to this peer")
-        await work.cases.set_state(message.thread_id, state="acknowledged", folio=folio)
+    await node.together.do(_note_acknowledgements, [message], node)
 
 
 async def file_status(message: CaseStatus, node: Capabilities) -> None:
     """Note where the peer's work stands; "not handled here" is raised to people."""
     now = node.clock.now()
     async with node.begin() as work:
-        case = await _own_case(work, message)
-        if case is not None:
+        if message.thread_id in await _own_cases(work, [message]):
             await work.cases.set_state(message.thread_id, state=message.body.state.value)
         if message.body.state is CaseState.NOT_HANDLED_HERE:
             asked = await work.restores.find(message.sender)
@@ -86,22 +79,69 @@ async def file_note(message: Note, node: Capabilities) -> None:
         await work.alarms.raise_("note", subject=str(message.message_id), now=node.clock.now(), peer=message.sender)
 
 
-async def _file(message: ReportTransfer | FindingNotice, node: Capabilities, *, kind: str, prefix: str) -> Folio:
+async def _file_reports(messages: Sequence[ReportTransfer], node: Capabilities) -> Sequence[Folio]:
+    return await _file(messages, node, kind="report", prefix=REPORT_PREFIX)
+
+
+async def _file_findings(messages: Sequence[FindingNotice], node: Capabilities) -> Sequence[Folio]:
+    return await _file(messages, node, kind="finding", prefix=FINDING_PREFIX)
+
+
+async def _file(
+    messages: Sequence[ReportTransfer | FindingNotice], node: Capabilities, *, kind: str, prefix: str
+) -> Sequence[Folio]:
     now = node.clock.now()
     async with node.begin() as work:
-        case = await _own_case(work, message)
-        if case is not None and case.folio is not None:
-            return case.folio  # handled before; the answer must be the same
-        folio = await work.cases.next_folio(prefix, now.astimezone(_GUATEMALA).year)
-        await work.cases.open([_entry(message, kind=kind, folio=folio, now=now)])
-        return folio
+        cases = await _own_cases(work, messages)
+        # Handled before: the answer must be the same.
+        folios = {thread: case.folio for thread, case in cases.items() if case.folio is not None}
+        first = {message.thread_id: message for message in reversed(messages) if message.thread_id not in folios}
+        fresh = [message for message in messages if first.get(message.thread_id) is message]
+        if fresh:
+            numbers = await work.cases.next_folios(prefix, now.astimezone(_GUATEMALA).year, len(fresh))
+            folios |= {message.thread_id: folio for message, folio in zip(fresh, numbers, strict=True)}
+            await work.cases.open([_entry(item, kind=kind, folio=folios[item.thread_id], now=now) for item in fresh])
+    return [folios[message.thread_id] for message in messages]
 
 
-async def _own_case(work: UnitOfWork, message: CaseMessage) -> CaseEntry | None:
-    case = await work.cases.find(message.thread_id)
-    if case is not None and case.peer != message.sender:
-        raise MessageConflictError("the thread belongs to another peer")
-    return case
+async def _file_duties(messages: Sequence[DutyNotice], node: Capabilities) -> Sequence[None]:
+    now = node.clock.now()
+    async with node.begin() as work:
+        await _own_cases(work, messages)
+        await work.cases.open([_entry(message, kind="duty", folio=None, now=now) for message in messages])
+        raised = [Alarm("duty-notice", str(message.message_id), message.sender) for message in messages]
+        await work.alarms.raise_all(raised, now=now)
+    return [None] * len(messages)
+
+
+async def _note_acknowledgements(
+    messages: Sequence[ReportAcknowledgement | FindingAcknowledgement], node: Capabilities
+) -> Sequence[None]:
+    folios: dict[ThreadId, Folio] = {}
+    async with node.begin() as work:
+        cases = await work.cases.find([message.thread_id for message in messages])
+        for message in messages:
+            case = cases.get(message.thread_id)
+            if case is None or case.peer != message.sender or case.opened_by != message.in_reply_to:
+                raise NotPermittedError("an acknowledgement of nothing we sent to this peer")
+            folio = message.body.folio if isinstance(message, ReportAcknowledgement) else message.body.reference
+            folios.setdefault(message.thread_id, folio)
+        await work.cases.acknowledge(folios)
+    return [None] * len(messages)
+
+
+async def _own_cases(work: UnitOfWork, messages: Sequence[CaseMessage]) -> Mapping[ThreadId, CaseEntry]:
+    """Return the cases the messages' threads have.
+
+    Raises:
+        MessageConflictError: one is another peer's, or two peers would have one.
+    """
+    cases = await work.cases.find([message.thread_id for message in messages])
+    owners = {thread: case.peer for thread, case in cases.items()}
+    for message in messages:
+        if owners.setdefault(message.thread_id, message.sender) != message.sender:
+            raise MessageConflictError("the thread belongs to another peer")
+    return cases
 
 
 def _entry(message: CaseMessage, *, kind: str, folio: Folio | None, now: datetime) -> CaseEntry:

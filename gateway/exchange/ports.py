@@ -138,8 +138,8 @@ class Inbox(Protocol):
         """
         ...
 
-    async def finish(self, key: InboxKey, *, owner: str, state: InboxState) -> bool:
-        """End the message in `state`; False when the lease is no longer ours (then nothing changed)."""
+    async def finish(self, ended: Mapping[InboxKey, InboxState], *, owner: str) -> frozenset[InboxKey]:
+        """End each message in its state; return those whose lease was still ours (of the others nothing changed)."""
         ...
 
     async def release(self, worker: str) -> int:
@@ -353,16 +353,20 @@ class Cases(Protocol):
         """File cases; a thread that has one already keeps it as it is."""
         ...
 
-    async def find(self, thread_id: ThreadId) -> CaseEntry | None:
-        """Return the case of a thread."""
+    async def find(self, thread_ids: Sequence[ThreadId]) -> Mapping[ThreadId, CaseEntry]:
+        """Return the cases of those threads that have one."""
+        ...
+
+    async def acknowledge(self, folios: Mapping[ThreadId, Folio]) -> None:
+        """Move cases to "acknowledged", each under the peer's folio; a folio once set stays."""
         ...
 
     async def set_state(self, thread_id: ThreadId, *, state: str, folio: Folio | None = None) -> None:
         """Move a case; a folio once set stays."""
         ...
 
-    async def next_folio(self, prefix: str, year: int) -> Folio:
-        """Return the next number of `year`; gaps cannot occur but by a restore, which skips ahead."""
+    async def next_folios(self, prefix: str, year: int, count: int) -> Sequence[Folio]:
+        """Return the next numbers of `year`; gaps cannot occur but by a restore, which skips ahead."""
         ...
 
     async def with_folio(self, folio: Folio) -> Sequence[ThreadId]:
@@ -370,7 +374,7 @@ class Cases(Protocol):
         ...
 
     async def folio_was_given(self, folio: Folio) -> None:
-        """See to it that `next_folio` never returns `folio` or one before it."""
+        """See to it that `next_folios` never returns `folio` or one before it."""
         ...
 
     async def with_aliases(self, aliases: Sequence[tuple[NodeId, CaseAlias]]) -> Mapping[tuple[NodeId, CaseAlias], ThreadId]:
@@ -403,8 +407,21 @@ class Imports(Protocol):
         ...
 
 
+@dataclass(frozen=True, slots=True)
+class Alarm:
+    """What people must look at: a code, the id of what it is about, and the peer it has to do with."""
+
+    code: str
+    subject: str
+    peer: NodeId | None = None
+
+
 class Alarms(Protocol):
     """What people must look at. Codes and ids only."""
+
+    async def raise_all(self, raised: Sequence[Alarm], *, now: datetime) -> None:
+        """Raise alarms, each once per (code, subject)."""
+        ...
 
     async def raise_(self, code: str, *, subject: str, now: datetime, peer: NodeId | None = None) -> None:
         """Raise an alarm once per (code, subject)."""

@@ -3,11 +3,11 @@
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sqlalchemy import and_, func, select, update
+from sqlalchemy import and_, bindparam, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.ids import CaseAlias, Folio, MessageId, NodeId, ThreadId
-from gateway.exchange.ports import CaseEntry, ImportedRow
+from gateway.exchange.ports import Alarm, CaseEntry, ImportedRow
 from gateway.storage.rows import from_json, from_ms, insert_new, to_json, to_ms
 from gateway.storage.tables import alarms, cases, folio_counters, imports
 
@@ -36,35 +36,45 @@ class SqlCases:
         if rows:
             await self._connection.execute(insert_new(self._connection, cases), rows)
 
-    async def find(self, thread_id: ThreadId) -> CaseEntry | None:
-        """Return the case of a thread."""
-        row = (await self._connection.execute(select(cases).where(cases.c.thread_id == thread_id))).one_or_none()
-        if row is None:
-            return None
-        return CaseEntry(
-            thread_id=ThreadId(row.thread_id),
-            kind=row.kind,
-            peer=NodeId(row.peer),
-            opened_by=MessageId(row.opened_by),
-            state=row.state,
-            alias=CaseAlias(row.alias) if row.alias else None,
-            folio=Folio(row.folio) if row.folio else None,
-            opened_at=from_ms(row.opened_ms),
-        )
+    async def find(self, thread_ids: Sequence[ThreadId]) -> Mapping[ThreadId, CaseEntry]:
+        """Return the cases of those threads that have one."""
+        rows = await self._connection.execute(select(cases).where(cases.c.thread_id.in_(thread_ids)))
+        return {
+            ThreadId(row.thread_id): CaseEntry(
+                thread_id=ThreadId(row.thread_id),
+                kind=row.kind,
+                peer=NodeId(row.peer),
+                opened_by=MessageId(row.opened_by),
+                state=row.state,
+                alias=CaseAlias(row.alias) if row.alias else None,
+                folio=Folio(row.folio) if row.folio else None,
+                opened_at=from_ms(row.opened_ms),
+            )
+            for row in rows
+        }
+
+    async def acknowledge(self, folios: Mapping[ThreadId, Folio]) -> None:
+        """Move cases to "acknowledged", each under the peer's folio; a folio once set stays."""
+        if not folios:
+            return
+        statement = update(cases).where(cases.c.thread_id == bindparam("b_thread_id"))
+        change = statement.values(state="acknowledged", folio=func.coalesce(cases.c.folio, bindparam("b_folio")))
+        rows = [{"b_thread_id": thread, "b_folio": folio} for thread, folio in folios.items()]
+        await self._connection.execute(change, rows)
 
     async def set_state(self, thread_id: ThreadId, *, state: str, folio: Folio | None = None) -> None:
         """Move a case; a folio once set stays."""
         change = {"state": state} if folio is None else {"state": state, "folio": func.coalesce(cases.c.folio, folio)}
         await self._connection.execute(update(cases).where(cases.c.thread_id == thread_id).values(**change))
 
-    async def next_folio(self, prefix: str, year: int) -> Folio:
-        """Return the next number of `year`; part of the transaction, so that only a restore leaves a gap."""
+    async def next_folios(self, prefix: str, year: int, count: int) -> Sequence[Folio]:
+        """Return the next numbers of `year`; part of the transaction, so that only a restore leaves a gap."""
         first = insert_new(self._connection, folio_counters).values(prefix=prefix, year=year, last=0)
         await self._connection.execute(first)
         here = (folio_counters.c.prefix == prefix) & (folio_counters.c.year == year)
-        statement = update(folio_counters).where(here).values(last=folio_counters.c.last + 1)
-        number = (await self._connection.execute(statement.returning(folio_counters.c.last))).scalar_one()
-        return Folio(f"{prefix}-{year:04d}-{number:06d}")
+        statement = update(folio_counters).where(here).values(last=folio_counters.c.last + count)
+        last = int((await self._connection.execute(statement.returning(folio_counters.c.last))).scalar_one())
+        return [Folio(f"{prefix}-{year:04d}-{number:06d}") for number in range(last - count + 1, last + 1)]
 
     async def with_folio(self, folio: Folio) -> Sequence[ThreadId]:
         """Return the threads of the cases that carry a folio."""
@@ -72,7 +82,7 @@ class SqlCases:
         return [ThreadId(row) for row in rows]
 
     async def folio_was_given(self, folio: Folio) -> None:
-        """See to it that `next_folio` never returns `folio` or one before it."""
+        """See to it that `next_folios` never returns `folio` or one before it."""
         prefix, year, number = folio.rsplit("-", 2)
         await skip_folios(self._connection, prefix, int(year), int(number))
 
@@ -144,5 +154,10 @@ class SqlAlarms:
 
     async def raise_(self, code: str, *, subject: str, now: datetime, peer: NodeId | None = None) -> None:
         """Raise an alarm once per (code, subject)."""
-        row = {"code": code, "subject": subject, "peer": peer, "raised_ms": to_ms(now)}
-        await self._connection.execute(insert_new(self._connection, alarms).values(row))
+        await self.raise_all([Alarm(code, subject, peer)], now=now)
+
+    async def raise_all(self, raised: Sequence[Alarm], *, now: datetime) -> None:
+        """Raise alarms, each once per (code, subject)."""
+        rows = [{"code": item.code, "subject": item.subject, "peer": item.peer, "raised_ms": to_ms(now)} for item in raised]
+        if rows:
+            await self._connection.execute(insert_new(self._connection, alarms), rows)

@@ -82,11 +82,17 @@ class SqlInbox:
         ]
         return sorted(items, key=lambda item: (item.received_at, item.key.message_id))
 
-    async def finish(self, key: InboxKey, *, owner: str, state: InboxState) -> bool:
-        """End the message in `state`; False when the lease is no longer ours."""
-        if f"inbox.{state}" not in TRANSITIONS["inbox.waiting"]:
-            raise ValueError("no such transition")
-        return await self._release(key, owner, state=state.value)
+    async def finish(self, ended: Mapping[InboxKey, InboxState], *, owner: str) -> frozenset[InboxKey]:
+        """End each message in its state; return those whose lease was still ours. One statement a state."""
+        keys: dict[InboxState, list[InboxKey]] = {}
+        for key, state in ended.items():
+            if f"inbox.{state}" not in TRANSITIONS["inbox.waiting"]:
+                raise ValueError("no such transition")
+            keys.setdefault(state, []).append(key)
+        done: frozenset[InboxKey] = frozenset()
+        for state, those in keys.items():
+            done |= await self._release(those, owner, state=state.value)
+        return done
 
     async def release(self, worker: str) -> int:
         """Give back what earlier lives of `worker` had claimed; return how many messages.
@@ -104,7 +110,7 @@ class SqlInbox:
 
     async def retry(self, key: InboxKey, *, owner: str, due: datetime, error: str) -> bool:
         """Release the message until `due`; False when the lease is no longer ours."""
-        return await self._release(key, owner, due_ms=to_ms(due), last_error=error[:64])
+        return bool(await self._release([key], owner, due_ms=to_ms(due), last_error=error[:64]))
 
     async def received_since(self, sender: NodeId, since: datetime) -> Sequence[Received]:
         """Return what `sender` sent us since a moment, oldest first."""
@@ -118,11 +124,12 @@ class SqlInbox:
         rows = await self._connection.execute(statement)
         return [Received(MessageId(row.message_id), ThreadId(row.thread_id), row.body, row.receipt) for row in rows]
 
-    async def _release(self, key: InboxKey, owner: str, **values: object) -> bool:
-        ours = and_(inbox.c.sender == key.sender, inbox.c.message_id == key.message_id, inbox.c.lease_owner == owner)
-        statement = update(inbox).where(ours, inbox.c.state == InboxState.WAITING)
-        result = await self._connection.execute(statement.values(lease_owner=None, lease_until_ms=None, **values))
-        return result.rowcount == 1
+    async def _release(self, keys: Sequence[InboxKey], owner: str, **values: object) -> frozenset[InboxKey]:
+        these = tuple_(inbox.c.sender, inbox.c.message_id).in_([(key.sender, key.message_id) for key in keys])
+        ours = update(inbox).where(these, inbox.c.lease_owner == owner, inbox.c.state == InboxState.WAITING)
+        changed = ours.values(lease_owner=None, lease_until_ms=None, **values).returning(inbox.c.sender, inbox.c.message_id)
+        rows = await self._connection.execute(changed)
+        return frozenset(InboxKey(NodeId(row.sender), MessageId(row.message_id)) for row in rows)
 
 
 def _seen_row(arrival: Arrival) -> dict[str, object]:

@@ -40,12 +40,11 @@ def whoever_finishes_last_wins(patch=Patch) -> None:
     from gateway.storage.rows import to_ms
     from gateway.storage.tables import inbox, outbox
 
-    async def release(self, key, _owner, **values):
-        ours = (inbox.c.sender == key.sender) & (inbox.c.message_id == key.message_id)
-        result = await self._connection.execute(
-            update(inbox).where(ours).values(lease_owner=None, lease_until_ms=None, **values)
-        )
-        return result.rowcount == 1
+    async def release(self, keys, _owner, **values):
+        for key in keys:
+            ours = (inbox.c.sender == key.sender) & (inbox.c.message_id == key.message_id)
+            await self._connection.execute(update(inbox).where(ours).values(lease_owner=None, lease_until_ms=None, **values))
+        return frozenset(keys)
 
     async def finish(self, lane, outcomes, *, owner, now: datetime, next_attempt):
         known = set((await self._connection.execute(select(outbox.c.message_id).where(outbox.c.lane == lane))).scalars())

@@ -40,9 +40,9 @@ def _tell_of_stale_results() -> None:
     """Write a line whenever a result comes from a worker that no longer holds the lease."""
     release, finish = SqlInbox._release, SqlOutbox.finish
 
-    async def told_release(self, key, owner, **values):
-        ours = await release(self, key, owner, **values)
-        if not ours:
+    async def told_release(self, keys, owner, **values):
+        ours = await release(self, keys, owner, **values)
+        for _ in range(len(keys) - len(ours)):
             os.write(2, b"STALE dispatch\n")
         return ours
 

@@ -302,7 +302,7 @@ async def test_control_a_door_that_says_not_found_is_seen(worlds, monkeypatch):
     real = arrivals._settle_one
 
     async def telling(verdict, seen, arrivals_, fresh, work, node, now):
-        if verdict.message is not None and await work.cases.find(verdict.message.thread_id) is None:
+        if verdict.message is not None and not await work.cases.find([verdict.message.thread_id]):
             return arrivals.rejection(
                 node, now, code=arrivals.ProblemCode.NOT_HANDLED, digest=verdict.verified.digest, of="message", verdict=verdict
             )
@@ -319,7 +319,7 @@ async def test_control_a_longer_answer_is_seen(worlds, monkeypatch):
 
     async def longer(verdict, seen, arrivals_, fresh, work, node, now):
         receipt = await real(verdict, seen, arrivals_, fresh, work, node, now)
-        known = verdict.message is not None and await work.cases.find(verdict.message.thread_id)
+        known = verdict.message is not None and await work.cases.find([verdict.message.thread_id])
         return receipt + "A" * bool(known)
 
     monkeypatch.setattr(arrivals, "_settle_one", longer)
@@ -332,7 +332,7 @@ async def test_control_a_slower_answer_is_seen(worlds, monkeypatch):
     real, usual = arrivals._settle_one, statistics.median((await timed(worlds, 20))[0])
 
     async def slower(verdict, seen, arrivals_, fresh, work, node, now):
-        if verdict.message is not None and await work.cases.find(verdict.message.thread_id):
+        if verdict.message is not None and await work.cases.find([verdict.message.thread_id]):
             until = time.perf_counter() + usual
             while time.perf_counter() < until:
                 pass

@@ -97,10 +97,10 @@ def sent_before_the_receipt(patch):
 def handling_is_not_idempotent(patch):
     """A report that is handled twice becomes two folios."""
 
-    async def own_case(_work, _message):
-        return None
+    async def own_cases(_work, _messages):
+        return {}
 
-    patch.setattr(filing, "_own_case", own_case)
+    patch.setattr(filing, "_own_cases", own_cases)
 
 
 def the_duty_notice_follows_later(patch):
@@ -191,10 +191,11 @@ def a_silent_peer_is_asked_without_pause(patch):
 def a_stale_result_counts(patch):
     """A worker that was stopped past its lease still ends the message, whoever has it now and whatever became of it."""
 
-    async def release(self, key, _owner, **values):
-        ours = and_(inbox.c.sender == key.sender, inbox.c.message_id == key.message_id)
-        await self._connection.execute(update(inbox).where(ours).values(lease_owner=None, lease_until_ms=None, **values))
-        return True
+    async def release(self, keys, _owner, **values):
+        for key in keys:
+            ours = and_(inbox.c.sender == key.sender, inbox.c.message_id == key.message_id)
+            await self._connection.execute(update(inbox).where(ours).values(lease_owner=None, lease_until_ms=None, **values))
+        return frozenset(keys)
 
     async def finish(self, lane, outcomes, *, owner, now, next_attempt):
         await self._record([(lane, outcome) for outcome in outcomes], to_ms(now))

@@ -89,7 +89,8 @@ async def test_a_life_that_was_not_dead_finishes_nothing_any_more(begin):
         outcome = DeliveryOutcome(message.message_id, OutboxState.DELIVERED, receipt="r")
         async with begin() as work:
             assert await work.outbox.finish(PEER, [outcome], owner=owner, now=NOW, next_attempt=None) == done
-            assert await work.inbox.finish(arrival(1).key, owner=owner, state=InboxState.DONE) is bool(done)
+            ended = await work.inbox.finish({arrival(1).key: InboxState.DONE}, owner=owner)
+            assert ended == ({arrival(1).key} if done else set())
 
 
 async def test_a_message_in_hand_at_every_death_waits_for_its_lease(begin):
