@@ -1,6 +1,6 @@
 """Work that callers do for each other: durability is paid per commit, not per message (SPEC 8.1).
 
-Whoever finds nobody at it does it for all who wait. There is no task of its own, and nothing to supervise.
+Whoever finds nobody at it starts it for all who wait. The task ends when nobody waits any more: nothing to supervise.
 """
 
 import asyncio
@@ -23,10 +23,10 @@ _Waiting = list[tuple[Any, asyncio.Future[Any]]]
 
 @dataclass(slots=True)
 class _Queue:
-    """Items that wait for one kind of work."""
+    """Items that wait for one kind of work, and who is at it."""
 
     waiting: _Waiting = field(default_factory=list)
-    turn: asyncio.Lock = field(default_factory=asyncio.Lock)
+    task: asyncio.Task[None] | None = None
 
 
 @dataclass(slots=True)
@@ -46,23 +46,39 @@ class Together:
         """
         queue = self._queues.setdefault(work, _Queue())
         loop = asyncio.get_running_loop()
-        mine = [(item, loop.create_future()) for item in items]
-        queue.waiting.extend(mine)
+        futures = [loop.create_future() for _ in items]
+        queue.waiting.extend(zip(items, futures, strict=True))
+        if queue.task is None:
+            # Of its own, and not the caller's: one that leaves must not take the others' transaction with it.
+            queue.task = asyncio.create_task(_until_nobody_waits(queue, work, node), name="together")
         try:
-            while not all(future.done() for _, future in mine):
-                async with queue.turn:
-                    if queue.waiting and not all(future.done() for _, future in mine):
-                        # Shielded: a caller that gives up must not take the others' transaction with it.
-                        await asyncio.shield(asyncio.ensure_future(_one_turn(queue, work, node)))
+            return [await future for future in futures]
         except asyncio.CancelledError:
-            begun = {id(future) for _, future in mine}
-            queue.waiting[:] = [entry for entry in queue.waiting if id(entry[1]) not in begun]
+            for future in futures:
+                future.cancel()
             raise
-        return [future.result() for _, future in mine]
 
 
-async def _one_turn(queue: _Queue, work: Work[Any, Any, Any], node: object) -> None:
-    batch, queue.waiting[:MOST] = queue.waiting[:MOST], []
+async def _until_nobody_waits(queue: _Queue, work: Work[Any, Any, Any], node: object) -> None:
+    batch: _Waiting = []
+    try:
+        while queue.waiting:
+            taken, queue.waiting[:MOST] = queue.waiting[:MOST], []
+            batch = [entry for entry in taken if not entry[1].cancelled()]
+            if batch:
+                await _turn(batch, work, node)
+    except BaseException as error:
+        # The process ends, or this life of it: nobody may wait for ever. Whoever asked hears why.
+        for _, future in (*batch, *queue.waiting):
+            _fail(future, error)
+        queue.waiting.clear()
+        if isinstance(error, asyncio.CancelledError | KeyboardInterrupt | SystemExit):
+            raise
+    finally:
+        queue.task = None
+
+
+async def _turn(batch: _Waiting, work: Work[Any, Any, Any], node: object) -> None:
     try:
         results = await work([item for item, _ in batch], node)
     except Exception as error:  # noqa: BLE001 - told to every caller below, never swallowed
@@ -90,7 +106,11 @@ def _settle(future: asyncio.Future[Any], result: object) -> None:
         future.set_result(result)
 
 
-def _fail(future: asyncio.Future[Any], error: Exception) -> None:
-    if not future.done():
-        future.set_exception(error)
-        future.exception()  # its caller may have left: nobody is to be told that nobody asked
+def _fail(future: asyncio.Future[Any], error: BaseException) -> None:
+    if future.done():
+        return
+    if isinstance(error, asyncio.CancelledError):
+        future.cancel()
+        return
+    future.set_exception(error)
+    future.exception()  # its caller may have left: nobody is to be told that nobody asked
