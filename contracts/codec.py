@@ -2,7 +2,8 @@
 
 import json
 import re
-from base64 import urlsafe_b64decode, urlsafe_b64encode
+from binascii import Error as BinasciiError
+from binascii import a2b_base64, b2a_base64
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -22,7 +23,7 @@ ALWAYS_THERE = frozenset({"v", "type", "body"})
 Json = dict[str, Any]
 Model = TypeVar("Model", bound=WireModel)
 
-_BASE64URL = re.compile(r"[A-Za-z0-9_-]*")
+_TO_BASE64URL, _FROM_BASE64URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
 _BAD_TEXT = re.compile("[\0\ud800-\udfff]")
 # Always matches where a string begins (also an unfinished one, to the end), so that it runs in linear time on any input.
 _STRING = re.compile(rb'"(?:[^"\\]++|\\.)*+(?:"|\\?\Z)', re.DOTALL)
@@ -47,13 +48,7 @@ def parse_object(data: bytes, *, limit: int = MAX_OBJECT_BYTES, depth: int = MAX
     _check_depth(data, depth)
     try:
         text = data.decode("utf-8")
-        value = json.loads(
-            text,
-            object_pairs_hook=_members,
-            parse_float=_refuse_float,
-            parse_constant=_refuse_constant,
-            parse_int=_integer,
-        )
+        value = _DECODER.decode(text)
     except (UnicodeDecodeError, json.JSONDecodeError, RecursionError):
         raise MalformedError("not JSON in UTF-8") from None
     if not isinstance(value, dict):
@@ -74,8 +69,29 @@ def encode_object(value: Json, *, limit: int = MAX_OBJECT_BYTES) -> bytes:
     """
     if not isinstance(value, dict):
         raise MalformedError("not a JSON object")
-    _check_value(value, MAX_DEPTH)
-    data = json.dumps(value, ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":")).encode("utf-8")
+    return _encode(value, limit, MAX_DEPTH)
+
+
+def encode_array(value: list[Any], *, limit: int = MAX_OBJECT_BYTES) -> bytes:
+    """Return `value` as `encode_object` would inside an object: a disclosure is a bare array.
+
+    Raises:
+        TooLargeError, MalformedError: as `encode_object`.
+    """
+    if not isinstance(value, list):
+        raise MalformedError("not a JSON array")
+    return _encode(value, limit, MAX_DEPTH - 1)
+
+
+def _encode(value: Json | list[Any], limit: int, depth: int) -> bytes:
+    _check_shape(value, depth)
+    text = _ENCODER.encode(value)
+    if "\\u0000" in text:  # the encoder's word for NUL, or a backslash before that word
+        _check_value(value, depth)
+    try:
+        data = text.encode("utf-8")
+    except UnicodeEncodeError:
+        raise MalformedError("text with NUL or a lone surrogate") from None
     if len(data) > limit:
         raise TooLargeError(f"object of {len(data)} bytes, limit {limit}")
     return data
@@ -89,7 +105,7 @@ def decode_message(payload: bytes) -> CaseMessage:
         UnsupportedError: another format version, or a type that is not of this version.
         SchemaError: no message of its type. The text names members and rules, never values.
     """
-    claims = parse_object(payload)
+    claims = _claims(payload, MAX_OBJECT_BYTES)
     padding = claims.pop("pad", "")
     if not isinstance(padding, str) or not _ZEROS.fullmatch(padding):
         raise SchemaError("pad: not zeros")
@@ -136,7 +152,7 @@ def decode_model(model: type[Model], data: bytes, *, limit: int = MAX_OBJECT_BYT
         TooLargeError, MalformedError: as `parse_object`.
         SchemaError: not such an object. The text names members and rules, never values.
     """
-    return _validate(model, parse_object(data, limit=limit))
+    return _validate(model, _claims(data, limit))
 
 
 def encode_model(model: WireModel) -> bytes:
@@ -154,7 +170,7 @@ def encode_model(model: WireModel) -> bytes:
 
 def b64u_encode(data: bytes) -> str:
     """Return base64url without padding (RFC 7515 section 2)."""
-    return urlsafe_b64encode(data).rstrip(b"=").decode("ascii")
+    return b2a_base64(data, newline=False).translate(_TO_BASE64URL, b"=").decode("ascii")
 
 
 def b64u_decode(text: str) -> bytes:
@@ -163,9 +179,11 @@ def b64u_decode(text: str) -> bytes:
     Raises:
         MalformedError: padding, foreign characters, impossible length or non-zero trailing bits.
     """
-    if not _BASE64URL.fullmatch(text) or len(text) % 4 == 1:
-        raise MalformedError("not base64url")
-    data = urlsafe_b64decode(text + "=" * (-len(text) % 4))
+    try:
+        data = a2b_base64(text.encode("ascii").translate(_FROM_BASE64URL) + b"=" * (-len(text) % 4))
+    except (UnicodeEncodeError, BinasciiError):
+        raise MalformedError("not base64url") from None
+    # The decoder skips what it does not know. Bytes have one spelling, and only that one is taken.
     if b64u_encode(data) != text:
         raise MalformedError("base64url is not canonical")
     return data
@@ -179,7 +197,6 @@ def check_text(text: str) -> str:
 
 
 def _validate(model: type[Model], claims: Json) -> Model:
-    _refuse_null(claims)
     try:
         return model.model_validate(claims, by_alias=True, by_name=False)
     except ValidationError as error:
@@ -206,6 +223,13 @@ def _wire_names() -> set[str]:
     return names
 
 
+def _claims(data: bytes, limit: int) -> Json:
+    claims = parse_object(data, limit=limit)
+    if b"null" in data:  # nothing else makes one
+        _refuse_null(claims)
+    return claims
+
+
 def _refuse_null(value: Any) -> None:
     # What has no value is left out: one message, one spelling.
     if value is None:
@@ -223,6 +247,27 @@ def _members(pairs: list[tuple[str, Any]]) -> Json:
     if len(members) != len(pairs):
         raise MalformedError("duplicate member")
     return members
+
+
+def _check_shape(value: Json | list[Any] | tuple[Any, ...], depth: int) -> None:
+    """Check all of `_check_value` but the text, which the encoder sees."""
+    if depth < 1:
+        raise MalformedError("nested too deep")
+    if isinstance(value, dict):
+        for name in value:
+            if not isinstance(name, str):
+                raise MalformedError("a member's name is no text")
+        items: Any = value.values()
+    else:
+        items = value
+    for item in items:
+        kind = type(item)
+        if kind is str:
+            continue
+        if kind is dict or kind is list:
+            _check_shape(item, depth - 1)
+        elif kind is not int or not -MAX_INTEGER <= item <= MAX_INTEGER:
+            _check_value(item, depth - 1)
 
 
 def _check_value(value: Any, depth: int) -> None:
@@ -278,3 +323,13 @@ def _check_depth(data: bytes, depth: int) -> None:
         brackets = brackets.replace(b"()", b"")
     if brackets:
         raise MalformedError("nested too deep, or brackets that do not match")
+
+
+def _strict_decoder() -> json.JSONDecoder:
+    return json.JSONDecoder(
+        object_pairs_hook=_members, parse_float=_refuse_float, parse_constant=_refuse_constant, parse_int=_integer
+    )
+
+
+_DECODER = _strict_decoder()  # made once: a message has a dozen objects, and making one costs more than most of them
+_ENCODER = json.JSONEncoder(ensure_ascii=False, allow_nan=False, check_circular=False, separators=(",", ":"))
