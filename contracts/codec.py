@@ -4,6 +4,7 @@ import json
 import re
 from binascii import Error as BinasciiError
 from binascii import a2b_base64, b2a_base64
+from collections.abc import Iterable
 from typing import Any, NoReturn, TypeVar
 
 from pydantic import ValidationError
@@ -253,14 +254,7 @@ def _check_shape(value: Json | list[Any] | tuple[Any, ...], depth: int) -> None:
     """Check all of `_check_value` but the text, which the encoder sees."""
     if depth < 1:
         raise MalformedError("nested too deep")
-    if isinstance(value, dict):
-        for name in value:
-            if not isinstance(name, str):
-                raise MalformedError("a member's name is no text")
-        items: Any = value.values()
-    else:
-        items = value
-    for item in items:
+    for item in _items(value):
         kind = type(item)
         if kind is str:
             continue
@@ -268,6 +262,15 @@ def _check_shape(value: Json | list[Any] | tuple[Any, ...], depth: int) -> None:
             _check_shape(item, depth - 1)
         elif kind is not int or not -MAX_INTEGER <= item <= MAX_INTEGER:
             _check_value(item, depth - 1)
+
+
+def _items(value: Json | list[Any] | tuple[Any, ...]) -> Iterable[Any]:
+    if not isinstance(value, dict):
+        return value
+    for name in value:
+        if not isinstance(name, str):
+            raise MalformedError("a member's name is no text")
+    return value.values()
 
 
 def _check_value(value: Any, depth: int) -> None:

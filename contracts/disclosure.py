@@ -18,6 +18,7 @@ WALL_ENFORCEMENT = "wall:enforcement"
 WALL_REPORTER = "wall:reporter-in-query"
 NOT_NAMED = "none"
 MAX_CLAIMS = 48
+_FORMS = frozenset(Form)
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,7 +156,7 @@ def recheck(
 def _recheck_field(record_type: RecordType, name: str, value: Any, form: str, rule: Rule, own_role: Role) -> None:
     found = FIELDS[record_type].get(name)
     allowed = rule.fields.get(Code(name)) if found else None
-    if found is None or allowed is None or form not in set(Form):
+    if found is None or allowed is None or form not in _FORMS:
         raise OverDisclosureError("a field or form that no rule allows")
     if behind_wall(found, own_role):
         raise OverDisclosureError("a protected field for a role that must never see one")

@@ -9,6 +9,8 @@ from typing import Any, ClassVar, Self
 from pydantic import GetCoreSchemaHandler
 from pydantic_core import core_schema
 
+MOST_PARSED = 4096
+
 
 class Identifier(str):
     """A string that matched its pattern. Subclasses set `pattern` and `max_length`.
@@ -19,6 +21,8 @@ class Identifier(str):
 
     pattern: ClassVar[re.Pattern[str]]
     max_length: ClassVar[int] = 128
+    parsed: ClassVar[dict[str, Any] | None] = None
+    """Where few different ones are met again and again, those parsed before; emptied when there are too many."""
 
     __slots__ = ()
 
@@ -28,9 +32,17 @@ class Identifier(str):
             return text
         if not isinstance(text, str):  # callers without mypy too get the ValueError they were told of
             raise ValueError(f"not a {cls.__name__}")  # noqa: TRY004 - one error for whatever is no identifier
+        parsed: dict[str, Self] | None = cls.parsed
+        if parsed is not None and (found := parsed.get(text)) is not None:
+            return found
         if len(text) > cls.max_length or not cls.pattern.fullmatch(text):
             raise ValueError(f"not a {cls.__name__}")
-        return super().__new__(cls, text)
+        made = super().__new__(cls, text)
+        if parsed is not None:
+            if len(parsed) >= MOST_PARSED:
+                parsed.clear()
+            parsed[made] = made
+        return made
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: type[Any], _handler: GetCoreSchemaHandler) -> core_schema.CoreSchema:
@@ -56,6 +68,7 @@ class NodeId(Identifier):
 
     pattern = re.compile(_NODE)
     max_length = 63
+    parsed: ClassVar[dict[str, Any] | None] = {}
 
 
 class KeyId(Identifier):
@@ -63,6 +76,7 @@ class KeyId(Identifier):
 
     pattern = re.compile(_NODE + r"#(?:id|sig|enc|log)-[1-9][0-9]{0,5}")
     max_length = 80
+    parsed: ClassVar[dict[str, Any] | None] = {}
 
     @property
     def node(self) -> NodeId:
@@ -122,6 +136,7 @@ class Code(Identifier):
 
     pattern = re.compile(r"[a-z][a-z0-9]*(?:[-.:_][a-z0-9]+)*")
     max_length = 80
+    parsed: ClassVar[dict[str, Any] | None] = {}
 
 
 def uuid7(unix_ms: int, randomness: bytes) -> str:

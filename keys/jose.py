@@ -6,6 +6,7 @@ The algorithm is a property of the key in the trust store. A token's `alg` must 
 import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 
 from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
@@ -49,14 +50,18 @@ class VerifiedJws:
 
 def sign_jws(payload: bytes, key: SigningKey, *, typ: str) -> str:
     """Return a compact JWS (RFC 7515 section 7.1) with exactly `alg`, `kid` and `typ` in its header."""
-    header = encode_object({"alg": SIGNATURE_ALGORITHM, "kid": str(key.kid), "typ": typ})
-    signing_input = f"{b64u_encode(header)}.{b64u_encode(payload)}"
+    signing_input = f"{_jws_header(key.kid, typ)}.{b64u_encode(payload)}"
     return f"{signing_input}.{b64u_encode(key.sign(signing_input.encode('ascii')))}"
 
 
 def jws_header_length(kid: KeyId, typ: str) -> int:
     """Return the length of the encoded header, so that padding can reckon with it."""
-    return len(b64u_encode(encode_object({"alg": SIGNATURE_ALGORITHM, "kid": str(kid), "typ": typ})))
+    return len(_jws_header(kid, typ))
+
+
+@lru_cache(maxsize=64)
+def _jws_header(kid: KeyId, typ: str) -> str:
+    return b64u_encode(encode_object({"alg": SIGNATURE_ALGORITHM, "kid": str(kid), "typ": typ}))
 
 
 def parse_jws(token: str) -> ParsedJws:
@@ -71,16 +76,24 @@ def parse_jws(token: str) -> ParsedJws:
     if len(parts) != 3:
         raise SignatureError("a JWS has three parts")
     try:
-        header = parse_object(b64u_decode(parts[0]), limit=1024, depth=1)
+        kid, typ = _parse_header(parts[0])
         payload, signature = b64u_decode(parts[1]), b64u_decode(parts[2])
-        if set(header) != {"alg", "kid", "typ"} or header["alg"] != SIGNATURE_ALGORITHM:
-            raise SignatureError("header must have alg, kid and typ, and the one algorithm")
-        kid, typ = KeyId(header["kid"]), header["typ"]
     except (MalformedError, TooLargeError, ValueError):
         raise SignatureError("token is not well-formed") from None
-    if not isinstance(typ, str) or len(signature) != 64:
+    if len(signature) != 64:
         raise SignatureError("token is not well-formed")
     return ParsedJws(kid, typ, payload, f"{parts[0]}.{parts[1]}".encode("ascii"), signature)
+
+
+@lru_cache(maxsize=256)
+def _parse_header(part: str) -> tuple[KeyId, str]:
+    """Return (key id, type) of a header. A peer's tokens of one type all have the same; refused ones are not remembered."""
+    header = parse_object(b64u_decode(part), limit=1024, depth=1)
+    if set(header) != {"alg", "kid", "typ"} or header["alg"] != SIGNATURE_ALGORITHM:
+        raise SignatureError("header must have alg, kid and typ, and the one algorithm")
+    if not isinstance(header["typ"], str):
+        raise SignatureError("token is not well-formed")
+    return KeyId(header["kid"]), header["typ"]
 
 
 def verify_jws(token: str, *, typ: str, find: Callable[[KeyId], VerifyKey]) -> VerifiedJws:

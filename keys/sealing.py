@@ -31,10 +31,15 @@ _PROOF = object()
 
 @dataclass(frozen=True, slots=True)
 class SignedMessage:
-    """Our own message, signed: the JWS and its SHA-256."""
+    """Our own message, signed: the JWS and its SHA-256. Made by `Sealer.sign_message` alone."""
 
     jws: bytes
     digest: bytes
+    proof: object = field(repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        if self.proof is not _PROOF:
+            raise TypeError("only Sealer.sign_message makes a SignedMessage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +111,7 @@ class Sealer:
         """
         padded = pad_payload(payload, padded_length(len(payload), self._own.sig.kid))
         jws = sign_jws(padded, self._own.sig, typ=MESSAGE_TYP).encode("ascii")
-        return SignedMessage(jws, sha256(jws).digest())
+        return SignedMessage(jws, sha256(jws).digest(), _PROOF)
 
     def seal(self, jws: bytes, to: NodeId) -> SealedMessage:
         """Seal a signed message to the newest key of a member.

@@ -33,6 +33,8 @@ MAX_MEASURE = 9_999
 _DATE = re.compile(r"([0-9]{4})(?:-([0-9]{2})(?:-([0-9]{2}))?)?")
 _UNWRITABLE = re.compile("[\\0\ud800-\udfff]")
 _CODE = re.compile(r"[a-z0-9][a-z0-9._:-]{0,59}")
+_COUNTRY = re.compile("[A-Z]{2}")
+_PLACE_CODE = re.compile("[A-Za-z0-9-]{1,12}")
 _INITIALS = re.compile(r"(?:[^\W_]\.){1,6}|\?\.")
 _PRECISIONS = {"day": 10, "month": 7, "year": 4, "approximate": 4}
 
@@ -94,6 +96,10 @@ def _text(limit: int) -> Callable[[Json], bool]:
     return check
 
 
+_short = _text(60)
+_described = _text(200)
+
+
 def _choice(value: Json) -> bool:
     return isinstance(value, str) and _CODE.fullmatch(value) is not None
 
@@ -103,7 +109,7 @@ def _digits(value: Json) -> bool:
 
 
 def _texts(value: Json) -> bool:
-    return isinstance(value, list) and 0 < len(value) <= MAX_ITEMS and all(_text(60)(item) for item in value)
+    return isinstance(value, list) and 0 < len(value) <= MAX_ITEMS and all(_short(item) for item in value)
 
 
 def _codes(value: Json) -> bool:
@@ -158,9 +164,9 @@ def _place(value: Json) -> bool:
     if not _country(value["country"]) or not all(isinstance(part, str) for part in value.values()):
         return False
     codes = [value[part] for part in ("department", "municipality") if part in value]
-    if "text" in value and not _text(200)(value["text"]):
+    if "text" in value and not _described(value["text"]):
         return False
-    return all(re.fullmatch("[A-Za-z0-9-]{1,12}", code) for code in codes)
+    return all(_PLACE_CODE.fullmatch(code) for code in codes)
 
 
 def _items(value: Json) -> bool:
@@ -172,7 +178,11 @@ def _item(item: Json) -> bool:
 
 
 def _member(name: str) -> Callable[[Json], bool]:
-    return _ITEM_MEMBERS.get(name, lambda _: False)
+    return _ITEM_MEMBERS.get(name, _nothing)
+
+
+def _nothing(_value: Json) -> bool:
+    return False
 
 
 def _small_number(value: Json) -> bool:
@@ -180,7 +190,7 @@ def _small_number(value: Json) -> bool:
 
 
 def _country(value: Json) -> bool:
-    return isinstance(value, str) and re.fullmatch("[A-Z]{2}", value) is not None
+    return isinstance(value, str) and _COUNTRY.fullmatch(value) is not None
 
 
 def _coordinates(value: Json) -> bool:
@@ -196,7 +206,7 @@ def _flag(value: Json) -> bool:
 
 _ITEM_MEMBERS: Mapping[str, Callable[[Json], bool]] = {
     **dict.fromkeys(("type", "region", "side", "view", "colour", "brand", "size", "system"), _choice),
-    **dict.fromkeys(("text", "number", "id"), _text(200)),
+    **dict.fromkeys(("text", "number", "id"), _described),
     "count": _small_number,
     "country": _country,
     "date": _is_date,

@@ -220,7 +220,7 @@ class Operations:
         sent = await self.models.sent(message_id)
         if sent is None or sent.receipt is None:
             return None
-        jws = await self.node.bodies.open(ThreadId(sent.thread_id), message_id, sent.body)
+        kept = await self.node.bodies.open(ThreadId(sent.thread_id), message_id, sent.body)
         receipt = self.node.opener.verify_receipt(sent.receipt, peer=NodeId(sent.lane)).receipt
         leaves = [leaf for leaf in await self.log.leaves_of(message_id) if leaf.event == "msg.sent"]
         if not leaves:
@@ -228,9 +228,9 @@ class Operations:
         recipient = await self._recipient_proof(sent, receipt.log.leaf) if receipt.log else None
         with suppress(ExchangeError):
             await self.poll_register()  # the newest look at the register vouches for the most; an older one still serves
-        register = await asyncio.to_thread(self.copy_register, (jws.decode("ascii"), sent.receipt))
+        register = await asyncio.to_thread(self.copy_register, (kept.jws.decode("ascii"), sent.receipt))
         parts = BundleParts(
-            message=jws.decode("ascii"),
+            message=kept.jws.decode("ascii"),
             receipt=sent.receipt,
             leaf_data=leaves[0].data,
             leaf_disclosures=leaves[0].disclosures,

@@ -97,7 +97,7 @@ def _key(verdict: Authenticated) -> InboxKey | None:
 async def _arrivals(accepted: Sequence[Authenticated], node: Capabilities, now: datetime) -> dict[int, Arrival]:
     pairs = [(verdict, verdict.message) for verdict in accepted if verdict.message is not None]
     # Before the transaction: a thread's key must be durable before anything sealed with it is.
-    bodies = await node.bodies.seal([(m.thread_id, m.message_id, v.verified.jws) for v, m in pairs])
+    bodies = await node.bodies.seal([(m.thread_id, m.message_id, v.verified) for v, m in pairs])
     return {id(v): _arrival(v, m, body, node, now) for (v, m), body in zip(pairs, bodies, strict=True)}
 
 

@@ -155,8 +155,8 @@ def _again(item: OutboxItem, now: datetime, node: Capabilities, *, reason: str) 
 
 
 async def _sealed_again(item: OutboxItem, now: datetime, node: Capabilities) -> DeliveryOutcome:
-    jws = await node.bodies.open(item.thread_id, item.message_id, item.body)
-    sealed = node.sealer.seal(jws, item.lane)
+    kept = await node.bodies.open(item.thread_id, item.message_id, item.body)
+    sealed = node.sealer.seal(kept.jws, item.lane)
     if str(sealed.recipient_key) == item.recipient_key:
         return _again(item, now, node, reason=ProblemCode.KEY_RETIRED.value)  # the new keyset has not reached us yet
     return DeliveryOutcome(

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from contracts.codec import decode_message
-from contracts.errors import ExchangeError, NotHandledError, NotPermittedError
+from contracts.errors import ExchangeError, NotHandledError, NotPermittedError, SignatureError
 from contracts.leaves import LeafEvent, LeafFields
 from contracts.messages import (
     CaseMessage,
@@ -105,8 +105,10 @@ async def _handle_one(item: InboxItem, node: Capabilities, handle: Handler) -> H
     if item.attempts > MAX_ATTEMPTS:  # it took the whole process down, again and again
         return _quarantined(item, node, "too-many-attempts")
     try:
-        jws = await node.bodies.open(item.thread_id, item.key.message_id, item.body)
-        message = decode_message(node.opener.verify(jws).payload)
+        kept = await node.bodies.open(item.thread_id, item.key.message_id, item.body)
+        message = decode_message(kept.payload)  # proven at the door, before it was kept
+        if (message.sender, message.recipient) != (item.key.sender, node.us):
+            raise SignatureError("a body of another message than its row says")
         async with asyncio.timeout(RESTORE_SECONDS if item.kind in _LONG else HANDLER_SECONDS):
             return await _handled(item, message, node, handle)
     except Exception as error:  # noqa: BLE001 - whatever our code does with a message, the next one must not wait

@@ -15,6 +15,7 @@ from contracts.errors import ProblemCode
 from contracts.ids import CaseAlias, Folio, MessageId, NodeId, ThreadId
 from contracts.leaves import LeafFields
 from gateway.exchange.states import InboxState, OutboxState
+from keys.vault import KeptMessage, Provable
 
 
 class Clock(Protocol):
@@ -531,16 +532,16 @@ class Bodies(Protocol):
     `seal` returns only when the thread's key is durable: call it before the transaction that stores the body.
     """
 
-    async def seal(self, items: Sequence[tuple[ThreadId, MessageId, bytes]]) -> Sequence[bytes]:
-        """Return each body sealed under its thread's key, bound to its message id.
+    async def seal(self, items: Sequence[tuple[ThreadId, MessageId, Provable]]) -> Sequence[bytes]:
+        """Return each message sealed under its thread's key, bound to its message id. Only proven ones are taken.
 
         Raises:
             StorageError: a thread's key was destroyed (its case was erased), or the key store cannot be written.
         """
         ...
 
-    async def open(self, thread_id: ThreadId, message_id: MessageId, sealed: bytes) -> bytes:
-        """Return the body.
+    async def open(self, thread_id: ThreadId, message_id: MessageId, sealed: bytes) -> KeptMessage:
+        """Return the message: verified or signed before it was sealed, authenticated now.
 
         Raises:
             StorageError: the key is gone, or the sealed bytes were changed.

@@ -42,6 +42,7 @@ from gateway.exchange.ports import (
 from gateway.exchange.replies import reply_draft
 from gateway.exchange.submit import Draft, Prepared, enqueue, prepare
 from keys.register.state import Standing
+from keys.sealing import VerifiedMessage
 
 OPERATE = Code("operate")
 OPERATION_BASIS = Code("federation:operation")
@@ -167,14 +168,13 @@ async def take_back(message: NodeReturned, node: Capabilities) -> None:
     node.nudge(Nudge.LOG)
 
 
-_Own = tuple[CaseMessage, bytes, str | None]
+_Own = tuple[CaseMessage, VerifiedMessage, str | None]
 
 
 def _own(returned: ReturnedMessage, peer: NodeId, node: Capabilities) -> _Own | None:
-    """Return (message, JWS, receipt) when we signed it, to this peer."""
+    """Return (message, its proof, receipt) when we signed it, to this peer."""
     try:
-        jws = returned.message.encode("ascii")
-        verified = node.opener.verify(jws)
+        verified = node.opener.verify(returned.message.encode("ascii"))
         message = decode_message(verified.payload)
     except ExchangeError:
         return None
@@ -185,16 +185,18 @@ def _own(returned: ReturnedMessage, peer: NodeId, node: Capabilities) -> _Own | 
         same = b64u_decode(receipt.dig.val) == verified.digest and receipt.status == "accepted"
     except ExchangeError:
         same = False
-    return message, jws, returned.receipt if same else None
+    return message, verified, returned.receipt if same else None
 
 
 async def _outgoing(ours: Sequence[_Own], node: Capabilities) -> list[tuple[Outgoing, str | None]]:
-    bodies = await node.bodies.seal([(message.thread_id, message.message_id, jws) for message, jws, _ in ours])
-    return [(_filed(message, jws, body, node), receipt) for (message, jws, receipt), body in zip(ours, bodies, strict=True)]
+    bodies = await node.bodies.seal([(message.thread_id, message.message_id, verified) for message, verified, _ in ours])
+    return [
+        (_filed(message, verified.digest, body, node), receipt)
+        for (message, verified, receipt), body in zip(ours, bodies, strict=True)
+    ]
 
 
-def _filed(message: CaseMessage, jws: bytes, body: bytes, node: Capabilities) -> Outgoing:
-    digest = node.opener.verify(jws).digest
+def _filed(message: CaseMessage, digest: bytes, body: bytes, node: Capabilities) -> Outgoing:
     fields = message_leaf_fields(
         message, digest, node.clock.now(), outcome="returned", event=LeafEvent.SENT, peer_is_recipient=True
     )
@@ -283,7 +285,7 @@ async def _returned(received: Sequence[Received], node: Capabilities) -> tuple[l
     omitted: list[MessageId] = []
     for item in received:
         try:
-            jws = await node.bodies.open(item.thread_id, item.message_id, item.body)
+            jws = (await node.bodies.open(item.thread_id, item.message_id, item.body)).jws
         except StorageError:
             omitted.append(item.message_id)  # erased since
             continue
@@ -304,7 +306,7 @@ async def _send_again(peer: NodeId, delivered: Sequence[Delivered], node: Capabi
         sealed: list[tuple[MessageId, bytes, str]] = []
         for item in live[start : start + TOGETHER]:
             try:
-                jws = await node.bodies.open(item.thread_id, item.message_id, item.body)
+                jws = (await node.bodies.open(item.thread_id, item.message_id, item.body)).jws
             except StorageError:
                 lost.append(item.message_id)
                 continue

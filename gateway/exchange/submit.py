@@ -20,7 +20,7 @@ from gateway.exchange.arrivals import message_leaf_fields
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.ports import Nudge, Outgoing, StagedLeaf, UnitOfWork
 from keys.register.state import Freshness, Standing, TrustState
-from keys.sealing import SealedMessage
+from keys.sealing import SealedMessage, SignedMessage
 
 DELIVERY_VALIDITY = timedelta(days=7)
 LONG_VALIDITY = timedelta(days=30)
@@ -67,8 +67,17 @@ class Signed:
 
     message: CaseMessage
     manifests: tuple[Manifest, ...]
-    jws: bytes
-    digest: bytes
+    token: SignedMessage
+
+    @property
+    def jws(self) -> bytes:
+        """The signed bytes."""
+        return self.token.jws
+
+    @property
+    def digest(self) -> bytes:
+        """Their SHA-256."""
+        return self.token.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +135,7 @@ async def seal_signed(signed: Sequence[Signed], node: Capabilities) -> Sequence[
 async def _at_rest(sealed: Sequence[_Sealed], node: Capabilities) -> Sequence[Prepared]:
     messages = [item.signed.message for item in sealed]
     bodies = await node.bodies.seal(
-        [(message.thread_id, message.message_id, item.signed.jws) for message, item in zip(messages, sealed, strict=True)]
+        [(message.thread_id, message.message_id, item.signed.token) for message, item in zip(messages, sealed, strict=True)]
     )
     return [_prepared(item, body) for item, body in zip(sealed, bodies, strict=True)]
 
@@ -152,8 +161,7 @@ def sign_draft(draft: Draft, node: Capabilities, now: datetime) -> Signed:
     _permit(draft, node, trust)
     extracts = _extracts(draft, trust.policy, trust)
     message = _message(draft, extracts, node, trust, now)
-    signed = node.sealer.sign_message(encode_message(message))
-    return Signed(message, tuple(item.manifest for item in extracts), signed.jws, signed.digest)
+    return Signed(message, tuple(item.manifest for item in extracts), node.sealer.sign_message(encode_message(message)))
 
 
 def _check_recipient(draft: Draft, trust: TrustState, now: datetime) -> None:

@@ -13,6 +13,7 @@ from gateway.exchange.ports import Clock
 from gateway.storage.rows import insert_new, to_ms
 from gateway.storage.tables import thread_keys
 from gateway.storage.unit_of_work import typed_errors
+from keys.vault import KeptMessage, Provable
 
 CACHE_LIMIT = 4096
 
@@ -24,12 +25,12 @@ class BodyVault(Protocol):
         """Return a fresh wrapped key."""
         ...
 
-    def seal(self, wrapped: bytes, thread_id: ThreadId, message_id: MessageId, data: bytes) -> bytes:
-        """Seal data."""
+    def keep(self, wrapped: bytes, thread_id: ThreadId, message_id: MessageId, message: Provable) -> bytes:
+        """Seal a proven message."""
         ...
 
-    def open(self, wrapped: bytes, thread_id: ThreadId, message_id: MessageId, sealed: bytes) -> bytes:
-        """Open data."""
+    def kept(self, wrapped: bytes, thread_id: ThreadId, message_id: MessageId, sealed: bytes) -> KeptMessage:
+        """Open it."""
         ...
 
 
@@ -42,13 +43,13 @@ class ThreadKeys:
         self._clock = clock
         self._cache: dict[ThreadId, bytes] = {}
 
-    async def seal(self, items: Sequence[tuple[ThreadId, MessageId, bytes]]) -> Sequence[bytes]:
+    async def seal(self, items: Sequence[tuple[ThreadId, MessageId, Provable]]) -> Sequence[bytes]:
         """Return each body sealed under its thread's key, bound to its message id."""
         keys = await self._ensure({thread for thread, _, _ in items})
-        return [self._vault.seal(keys[thread], thread, message, data) for thread, message, data in items]
+        return [self._vault.keep(keys[thread], thread, message_id, message) for thread, message_id, message in items]
 
-    async def open(self, thread_id: ThreadId, message_id: MessageId, sealed: bytes) -> bytes:
-        """Return the body.
+    async def open(self, thread_id: ThreadId, message_id: MessageId, sealed: bytes) -> KeptMessage:
+        """Return the body: proven before it was sealed, authenticated now.
 
         Raises:
             StorageError: the key is gone, or the sealed bytes were changed.
@@ -56,7 +57,7 @@ class ThreadKeys:
         keys = await self._load({thread_id})
         if thread_id not in keys:
             raise StorageError("the thread's key is not in the key store")
-        return self._vault.open(keys[thread_id], thread_id, message_id, sealed)
+        return self._vault.kept(keys[thread_id], thread_id, message_id, sealed)
 
     async def destroy(self, thread_ids: Iterable[ThreadId]) -> None:
         """Destroy threads' keys: every copy of what they sealed is unreadable from here on, backups included."""

@@ -176,7 +176,7 @@ async def _broken(oracle: Oracle, config: NodeConfig) -> list[str]:
             if (letter := oracle.letters.get(message_id)) is None:
                 continue
             with suppress(ExchangeError):
-                if await keys.open(thread_id, message_id, body) == letter.jws:
+                if (await keys.open(thread_id, message_id, body)).jws == letter.jws:
                     continue
             found.append(f"{message_id}: its body does not open any more")
     finally:

@@ -7,13 +7,16 @@ import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
 from contracts.errors import StorageError
-from contracts.ids import MessageId, ThreadId
-from keys.vault import Vault
+from contracts.ids import MessageId, NodeId, ThreadId
+from keys.model import generate_node_keys
+from keys.sealing import Sealer, SignedMessage, VerifiedMessage
+from keys.vault import KeptMessage, Vault
 
 T1, T2 = (ThreadId(f"01990000-0000-7000-8000-00000000000{n}") for n in (1, 2))
 M1, M2 = (MessageId(f"01990000-0000-7000-8000-00000000001{n}") for n in (1, 2))
 MASTER = bytes(range(32))
 BODY = b"cuerpo con datos de Ficticia"
+KEYS = generate_node_keys(NodeId("gt.pgn"))
 
 
 def opens(vault, *place):
@@ -125,3 +128,24 @@ def test_a_body_is_sealed_under_a_good_wrapped_key_alone():
 def test_a_vaults_key_has_32_bytes(length):
     with pytest.raises(ValueError, match="32"):
         Vault(bytes(length))
+
+
+def test_nothing_but_a_proven_message_is_kept_and_nothing_but_the_vault_says_it_was():
+    with pytest.raises(TypeError):
+        SignedMessage(BODY, sha256(BODY).digest(), object())
+    with pytest.raises(TypeError):
+        VerifiedMessage(KEYS.node, KEYS.sig.kid, BODY, BODY, sha256(BODY).digest(), object())
+    with pytest.raises(TypeError):
+        KeptMessage(BODY, object())
+
+
+def test_a_kept_message_is_what_was_signed_and_opens_in_its_place_alone():
+    vault, signed = Vault(MASTER), Sealer(KEYS, lambda: None, "log").sign_message(b'{"a":1}')
+    wrapped = vault.new_key(T1)
+    sealed = vault.keep(wrapped, T1, M1, signed)
+    kept = vault.kept(wrapped, T1, M1, sealed)
+    assert kept.jws == signed.jws
+    assert kept.payload.startswith(b'{"a":1,"pad":"0')
+    for place in ((wrapped, T1, M2, sealed), (wrapped, T2, M1, sealed), (wrapped, T1, M1, sealed[:-1])):
+        with pytest.raises(StorageError):
+            vault.kept(*place)
