@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import backup, database, demo, evidence, federation, node, outbox, reports, schema
+from gateway.cli import backup, database, demo, evidence, federation, keys, node, outbox, reports, schema
 from gateway.cli.output import ExitCode, out
 
 app = typer.Typer(
@@ -21,6 +21,7 @@ app.command()(node.serve)
 app.command()(node.status)
 app.command()(node.doctor)
 app.add_typer(federation.app, name="federation")
+app.add_typer(keys.app, name="keys")
 app.add_typer(reports.report, name="report")
 app.add_typer(reports.adapter, name="adapter")
 app.add_typer(outbox.app, name="outbox")

@@ -229,7 +229,8 @@ def self_suspend(
         stage_self_suspension(repository, settings.node, statement, now=now())
         publish(repository, load_custodian(online, identity=identity), now=now())
     out.print(
-        f"✓ {settings.node} se suspendió. Termina cuando publique llaves nuevas (`paradero federation keyset`).", markup=False
+        f"✓ {settings.node} se suspendió. Termina cuando publique el juego de llaves siguiente (`paradero keys renew`).",
+        markup=False,
     )
 
 

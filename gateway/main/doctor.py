@@ -258,7 +258,7 @@ def _register(config: NodeConfig, now: datetime) -> Iterator[Diagnosis]:
         advice = "Envíe request.json al registrador."
         yield Diagnosis("refuse", "El registro no tiene las llaves de este nodo.", advice)
         return
-    advice = "Publique llaves nuevas: `paradero federation keyset`."
+    advice = "Renuévelo: `paradero keys renew`; luego `paradero federation keyset` (docs/federation.md)."
     yield _validity("El juego de llaves publicado", keyset.expires_at, now, advice)
     yield from _published(config, keyset)
 

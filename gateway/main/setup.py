@@ -70,7 +70,7 @@ async def initialise_node(answers: InitAnswers) -> dict[str, str]:
     write_durably(config.operator_token, secrets.token_urlsafe(32).encode())
     await upgrade_async(config.main_database, Schema.MAIN)
     await upgrade_async(config.key_store, Schema.KEYS)
-    await _log_key_operation(config, now)
+    await log_key_operation(config, now, "keys.generated")
     write_durably(config.request, encode_model(request), mode=0o644)
     identity = keys.identity
     return {
@@ -170,10 +170,11 @@ def _request(answers: InitAnswers, keys: NodeKeys, tls_pin: str | None, now: dat
         raise ConfigurationError("--name, --country o --endpoint no es lo que debe ser", advice=advice) from None
 
 
-async def _log_key_operation(config: NodeConfig, now: datetime) -> None:
+async def log_key_operation(config: NodeConfig, now: datetime, detail: str) -> None:
+    """Log that this node's keys were made or changed: one leaf."""
     engine = create_engine(config.main_database)
     try:
-        leaf = Leaves().leaf(LeafFields(at=int(now.timestamp()), event=LeafEvent.KEY, detail="keys.generated"))
+        leaf = Leaves().leaf(LeafFields(at=int(now.timestamp()), event=LeafEvent.KEY, detail=detail))
         async with unit_of_work_factory(engine)() as work:
             await work.audit.stage([leaf])
     finally:

@@ -1,6 +1,7 @@
 """docs/federation.md, from founding to "From `start` to `full`": each step as it is written there, by the commands alone."""
 
 import json
+import sqlite3
 from datetime import UTC, datetime
 
 import pytest
@@ -135,3 +136,46 @@ def test_a_node_suspends_itself_asking_nobody_and_names_the_keyset_that_is_in_fo
     assert refresh.state.standing(MINEX, now) is Standing.SUSPENDED
     [jws] = json.loads(Repository(room.register).target("keysets.json"))["self_suspensions"].values()
     assert parse_object(b64u_decode(jws.split(".")[1]))["seq"] == refresh.state.keyset(MINEX).seq, "its next one ends it"
+
+
+def renew(room, *words, code=ExitCode.DONE):
+    return room.run("keys", "renew", "--config", room.home / "p.toml", *words, code=code)
+
+
+def follow(room):
+    """Give the node's own folder what the register says now."""
+    root = (room.register / "metadata" / "1.root.json").read_bytes()
+    folder = room.home / "d" / "trust"
+    if not folder.exists():
+        RegisterClient.initialise(folder, root, expected=fingerprint(root))
+    return RegisterClient(folder, read_folder(room.register)).refresh(datetime.now(UTC)).state
+
+
+def test_a_node_renews_its_keyset_and_ends_its_own_suspension_with_it(room):
+    before = follow(room).keyset(MINEX)
+    room.federation("self-suspend", room.register, *room.online, "--reason", "key-lost", "--config", room.home / "p.toml")
+    assert follow(room).standing(MINEX, datetime.now(UTC)) is Standing.SUSPENDED
+    made = json.loads(renew(room, "--endpoint", "https://elsewhere.example/y", "--json"))
+    room.federation("keyset", room.register, made["keyset"])
+    room.publish()
+    state = follow(room)
+    after = state.keyset(MINEX)
+    assert state.standing(MINEX, datetime.now(UTC)) is Standing.ACTIVE
+    assert (after.seq, after.endpoint.url) == (before.seq + 1, "https://elsewhere.example/y")
+    assert (after.sig, after.enc, after.log, after.endpoint.tls_pin) == (
+        before.sig, before.enc, before.log, before.endpoint.tls_pin,
+    )  # fmt: skip
+    assert after.expires_at >= before.expires_at
+    with sqlite3.connect(room.home / "d" / "paradero.db") as database:
+        staged = database.execute("SELECT disclosures FROM leaf_staging WHERE event LIKE 'key%'").fetchall()
+    assert len(staged) == 2, "one leaf for the keys, one for the renewal"
+
+
+def test_a_renewal_that_could_not_be_published_is_refused_before_it_is_signed(room):
+    assert "federation join" in renew(room, code=ExitCode.CONFIGURATION), "it knows no register yet"
+    follow(room)
+    renew(room, "--seq", "1", code=ExitCode.CONFIGURATION)
+    renew(room, "--endpoint", "http://plain.example", code=ExitCode.CONFIGURATION)
+    (room.home / "d" / "tls" / "cert.pem").unlink()
+    renew(room, code=ExitCode.CONFIGURATION)
+    assert not (room.home / "d" / "keyset.jws").exists()
