@@ -271,6 +271,7 @@ class line:
     def __init__(self, port: int, *, bytes_per_second: int, one_way: float) -> None:
         self._port, self._rate, self._late = port, bytes_per_second, one_way
         self._tasks: set[asyncio.Task] = set()
+        self._ends: list[asyncio.StreamWriter] = []
 
     async def __aenter__(self) -> int:
         self._server = await asyncio.start_server(self._relay, "127.0.0.1", 0)
@@ -281,9 +282,13 @@ class line:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        for end in self._ends:  # what is due to be closed later would be when the loop is gone
+            end.transport.abort()
+        await asyncio.sleep(0)
 
     async def _relay(self, reader, writer):
         there, back = await asyncio.open_connection("127.0.0.1", self._port)
+        self._ends += writer, back
         for source, sink in ((reader, back), (there, writer)):
             self._tasks.add(asyncio.create_task(self._carry(source, sink)))
 
