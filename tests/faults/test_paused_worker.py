@@ -11,6 +11,7 @@ import pytest
 
 from gateway.demo.ports import reserved_ports
 from tests.conftest import new_postgresql_database
+from tests.faults import net_bugs
 from tests.faults.net_proxy import ChaosProxy
 from tests.faults.net_rig import READY_SECONDS, Line, ask, listen_on, start_changed
 from tests.faults.oracle import open_oracle
@@ -149,9 +150,9 @@ async def test_the_planted_bug_is_seen(tmp_path, request):
             two_workers(tmp_path, ports, databases, bug="whoever_finishes_last_wins") as (rig, workers),
             open_oracle(rig, sender=DESK, to=MBMID) as oracle,
         ):
-            for moment in (0.3, 0.6, 0.9, 1.2, 1.5):
+            for moment in (0.3, 0.6, 0.9, 1.2, 1.5) * 4:  # on a busy machine a moment is not where it was meant to be
                 await stop_at(rig, workers[0], oracle, moment, PAUSE)
-                if wrong := await settled(rig, oracle, 10.0):
+                if wrong := await settled(rig, oracle, 6.0):
                     break
-    control("R14", "a worker's result is written whoever holds the lease", seen=bool(wrong))
+    control("R14", net_bugs.whoever_finishes_last_wins, seen=bool(wrong))
     assert wrong
