@@ -61,15 +61,25 @@ class Handled:
     error: str | None = None
 
 
+async def dispatch_turn(node: Capabilities, *, owner: str) -> bool:
+    """Do one `dispatch_batch`; True when there may be more to do at once. What arrives meanwhile nudges."""
+    fresh, lapsed = await _dispatch(node, owner, handle_message)
+    return fresh == BATCH or lapsed > 0
+
+
 async def dispatch_batch(node: Capabilities, *, owner: str, handle: Handler | None = None) -> int:
     """Handle up to fifty waiting messages side by side; return how many were claimed.
 
     Those that are done are finished together, without waiting for one that hangs. One whose lease ran out was with a
     process that ended, and may have ended it: such are handled one at a time, with nobody beside them to take along.
     """
+    return sum(await _dispatch(node, owner, handle or handle_message))
+
+
+async def _dispatch(node: Capabilities, owner: str, handle: Handler) -> tuple[int, int]:
+    """Return how many were claimed: fresh ones, and ones left behind."""
     if node.timekeeper.skew() is not None or node.trust().freshness(node.clock.now()) is Freshness.FROZEN:
-        return 0  # nothing may leave, so no answer either: messages wait, and none is quarantined for it
-    handle = handle or handle_message
+        return 0, 0  # nothing may leave, so no answer either: messages wait, and none is quarantined for it
     async with node.begin() as work:
         fresh = await _claim(work, node, owner)
         lapsed = () if fresh else await _claim_lapsed(work, node, owner)
@@ -78,7 +88,7 @@ async def dispatch_batch(node: Capabilities, *, owner: str, handle: Handler | No
         async with node.begin() as work:
             lapsed = await _claim_lapsed(work, node, owner)
     await _handle_all(lapsed, node, owner=owner, handle=handle)
-    return len(fresh) + len(lapsed)
+    return len(fresh), len(lapsed)
 
 
 async def _claim(work: UnitOfWork, node: Capabilities, owner: str) -> Sequence[InboxItem]:

@@ -26,7 +26,7 @@ from gateway.federation.client import HttpTransport, PeerAddress
 from gateway.main.sources import source_reader
 from gateway.main.trust import Trust, open_trust, register_fetch
 from gateway.storage.engine import Creator, DiskFailed, create_engine, create_read_engine
-from gateway.storage.log import Epoch, SqlLog
+from gateway.storage.log import AT_ONCE, Epoch, SqlLog
 from gateway.storage.read_models import ReadModels
 from gateway.storage.revisions import Schema
 from gateway.storage.selfcheck import check_database, refuse_unsafe
@@ -193,7 +193,7 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
         owner=new_owner(config.worker_name, capabilities.randomness),
         wake=wake,
         strangers=strangers,
-        log=LogSteps(sql_log.sequence, Checkpointer(sql_log, keys, config).turn),
+        log=LogSteps(sql_log.sequence, Checkpointer(sql_log, keys, config).turn, AT_ONCE),
         register=RegisterSteps(trust.poll, _resigning(config, capabilities)),
         timing=Timing(
             idle=workers.idle_seconds,
@@ -232,9 +232,13 @@ class Checkpointer:
     log: SqlLog
     keys: NodeKeys
     config: NodeConfig
+    _signed: float | None = None
+    """When the newest checkpoint was signed, Unix seconds: soon after it none is due, whatever there is."""
 
     async def turn(self, now: datetime) -> bool:
         """Sign when one is due; True when one was signed."""
+        if self._signed is not None and 0 <= now.timestamp() - self._signed < self.config.workers.checkpoint_seconds:
+            return False
         epochs = await self.log.epochs()
         for ended in epochs[:-1]:
             await self._close(ended, now)
@@ -245,6 +249,7 @@ class Checkpointer:
         grown = head is None or epoch.size > head.size
         due = self.config.workers.checkpoint_seconds if grown else self.config.workers.heartbeat_seconds
         if head is not None and 0 <= age < due:
+            self._signed = head.signed_ms / 1000
             return False
         await self._sign(epoch, now)
         return True

@@ -38,7 +38,7 @@ class SqlCases:
 
     async def find(self, thread_ids: Sequence[ThreadId]) -> Mapping[ThreadId, CaseEntry]:
         """Return the cases of those threads that have one."""
-        rows = await self._connection.execute(select(cases).where(cases.c.thread_id.in_(thread_ids)))
+        rows = await self._connection.execute(_OF_THREADS, {"threads": thread_ids})
         return {
             ThreadId(row.thread_id): CaseEntry(
                 thread_id=ThreadId(row.thread_id),
@@ -57,10 +57,8 @@ class SqlCases:
         """Move cases to "acknowledged", each under the peer's folio; a folio once set stays."""
         if not folios:
             return
-        statement = update(cases).where(cases.c.thread_id == bindparam("b_thread_id"))
-        change = statement.values(state="acknowledged", folio=func.coalesce(cases.c.folio, bindparam("b_folio")))
         rows = [{"b_thread_id": thread, "b_folio": folio} for thread, folio in folios.items()]
-        await self._connection.execute(change, rows)
+        await self._connection.execute(_ACKNOWLEDGE, rows)
 
     async def set_state(self, thread_id: ThreadId, *, state: str, folio: Folio | None = None) -> None:
         """Move a case; a folio once set stays."""
@@ -93,6 +91,14 @@ class SqlCases:
         statement = select(cases).where(cases.c.alias.in_([alias for _, alias in aliases]))
         found = {(NodeId(row.peer), CaseAlias(row.alias)): row for row in await self._connection.execute(statement)}
         return {key: ThreadId(row.thread_id) for key, row in found.items() if key in set(aliases)}
+
+
+_OF_THREADS = select(cases).where(cases.c.thread_id.in_(bindparam("threads", expanding=True)))
+_ACKNOWLEDGE = (
+    update(cases)
+    .where(cases.c.thread_id == bindparam("b_thread_id"))
+    .values(state="acknowledged", folio=func.coalesce(cases.c.folio, bindparam("b_folio")))
+)
 
 
 async def skip_folios(connection: AsyncConnection, prefix: str, year: int, last: int) -> None:

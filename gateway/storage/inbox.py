@@ -2,8 +2,9 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
+from functools import cache
 
-from sqlalchemy import and_, or_, select, tuple_, update
+from sqlalchemy import Integer, UpdateBase, and_, bindparam, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.ids import MessageId, NodeId, ThreadId
@@ -11,7 +12,7 @@ from gateway.exchange.ports import Arrival, InboxItem, InboxKey, Received, SeenM
 from gateway.exchange.states import TRANSITIONS, InboxState
 from gateway.storage.audit import SqlAuditStage
 from gateway.storage.restores import ABOUT_RESTORES, reconciled
-from gateway.storage.rows import from_ms, insert_many, insert_new, leased_to, reached, to_ms
+from gateway.storage.rows import from_ms, insert_many, insert_new, leased_to, reached, times, to_ms
 from gateway.storage.tables import inbox, seen
 
 RELEASED_ATTEMPTS = 2
@@ -29,8 +30,7 @@ class SqlInbox:
         """Return what is remembered of those `keys` that arrived before."""
         if not keys:
             return {}
-        wanted = tuple_(seen.c.sender, seen.c.message_id).in_([(key.sender, key.message_id) for key in keys])
-        rows = await self._connection.execute(select(seen).where(wanted))
+        rows = await self._connection.execute(_SEEN, {"keys": [(key.sender, key.message_id) for key in keys]})
         return {InboxKey(NodeId(row.sender), MessageId(row.message_id)): SeenMessage(row.digest, row.receipt) for row in rows}
 
     async def store(self, arrivals: Sequence[Arrival]) -> frozenset[InboxKey]:
@@ -50,25 +50,9 @@ class SqlInbox:
         self, *, owner: str, now: datetime, lease: timedelta, limit: int, lapsed: bool = False
     ) -> Sequence[InboxItem]:
         """Lease up to `limit` due messages, oldest first, and count the attempt; `lapsed`: of those whose lease ran out."""
-        moment = to_ms(now)
-        held = inbox.c.lease_until_ms
-        free = reached(held, moment, LONGEST_LEASE) if lapsed else held.is_(None)
-        # One that was never tried is due from its arrival on, whatever the clock said then.
-        come = or_(inbox.c.attempts == 0, reached(inbox.c.due_ms, moment, LONGEST_WAIT))
-        due = (
-            select(inbox.c.sender, inbox.c.message_id)
-            .where(inbox.c.state == InboxState.WAITING, come, free, reconciled())
-            .order_by(inbox.c.due_ms, inbox.c.message_id)
-            .limit(limit)
-            .with_for_update(skip_locked=True)
-        )
-        taken = (
-            update(inbox)
-            .where(tuple_(inbox.c.sender, inbox.c.message_id).in_(due))
-            .values(lease_owner=owner, lease_until_ms=to_ms(now + lease), attempts=inbox.c.attempts + 1)
-            .returning(*inbox.c)
-        )
-        rows = (await self._connection.execute(taken)).all()
+        asked = times(to_ms(now), longest_lease=LONGEST_LEASE, longest_wait=LONGEST_WAIT)
+        asked |= {"b_limit": limit, "b_until": to_ms(now + lease)}
+        rows = (await self._connection.execute(_CLAIM[lapsed], asked | {"b_owner": owner})).all()
         items = [
             InboxItem(
                 InboxKey(NodeId(row.sender), MessageId(row.message_id)),
@@ -125,11 +109,40 @@ class SqlInbox:
         return [Received(MessageId(row.message_id), ThreadId(row.thread_id), row.body, row.receipt) for row in rows]
 
     async def _release(self, keys: Sequence[InboxKey], owner: str, **values: object) -> frozenset[InboxKey]:
-        these = tuple_(inbox.c.sender, inbox.c.message_id).in_([(key.sender, key.message_id) for key in keys])
-        ours = update(inbox).where(these, inbox.c.lease_owner == owner, inbox.c.state == InboxState.WAITING)
-        changed = ours.values(lease_owner=None, lease_until_ms=None, **values).returning(inbox.c.sender, inbox.c.message_id)
-        rows = await self._connection.execute(changed)
+        asked: dict[str, object] = {"keys": [(key.sender, key.message_id) for key in keys], "b_owner": owner}
+        asked |= {f"b_{name}": value for name, value in values.items()}
+        rows = await self._connection.execute(_released(tuple(values)), asked)
         return frozenset(InboxKey(NodeId(row.sender), MessageId(row.message_id)) for row in rows)
+
+
+def _claim(*, lapsed: bool) -> UpdateBase:
+    held = inbox.c.lease_until_ms
+    free = reached(held, "longest_lease") if lapsed else held.is_(None)
+    # One that was never tried is due from its arrival on, whatever the clock said then.
+    come = or_(inbox.c.attempts == 0, reached(inbox.c.due_ms, "longest_wait"))
+    due = (
+        select(inbox.c.sender, inbox.c.message_id)
+        .where(inbox.c.state == InboxState.WAITING, come, free, reconciled())
+        .order_by(inbox.c.due_ms, inbox.c.message_id)
+        .limit(bindparam("b_limit", type_=Integer))
+        .with_for_update(skip_locked=True)
+    )
+    taken = update(inbox).where(tuple_(inbox.c.sender, inbox.c.message_id).in_(due))
+    lease = {"lease_owner": bindparam("b_owner"), "lease_until_ms": bindparam("b_until"), "attempts": inbox.c.attempts + 1}
+    return taken.values(lease).returning(*inbox.c)
+
+
+_CLAIM = {lapsed: _claim(lapsed=lapsed) for lapsed in (False, True)}
+_KEY = tuple_(inbox.c.sender, inbox.c.message_id)
+_SEEN = select(seen).where(tuple_(seen.c.sender, seen.c.message_id).in_(bindparam("keys", expanding=True)))
+
+
+@cache
+def _released(names: tuple[str, ...]) -> UpdateBase:
+    ours = _KEY.in_(bindparam("keys", expanding=True)), inbox.c.lease_owner == bindparam("b_owner")
+    changed = update(inbox).where(*ours, inbox.c.state == InboxState.WAITING).values(lease_owner=None, lease_until_ms=None)
+    changed = changed.values({name: bindparam(f"b_{name}") for name in names})
+    return changed.returning(inbox.c.sender, inbox.c.message_id)
 
 
 def _seen_row(arrival: Arrival) -> dict[str, object]:

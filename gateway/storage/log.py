@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import delete, func, select, tuple_, update
+from sqlalchemy import Integer, bindparam, delete, func, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts.errors import StorageError
@@ -16,7 +16,7 @@ from keys.notes import proof_text
 from keys.tiles import Tile, exists
 from keys.tree import NodeAt, append, asked_of, inclusion_proof, right_edge, root
 
-_AT_ONCE = 500
+AT_ONCE = 500
 FIRST_EPOCH = 1
 
 
@@ -75,13 +75,12 @@ class SqlLog:
                 rows = await connection.execute(statement.order_by(log_head.c.id))
                 return [Epoch(row.id, row.size, row.origin) for row in rows]
 
-    async def sequence(self, *, limit: int = _AT_ONCE) -> int:
+    async def sequence(self, *, limit: int = AT_ONCE) -> int:
         """Move staged leaves into the tree, in the order they were staged; return how many."""
         with typed_errors():
             async with self._engine.begin() as connection:
                 epoch, size = await _locked_head(connection)
-                statement = select(leaf_staging).order_by(leaf_staging.c.id).limit(limit)
-                staged = (await connection.execute(statement)).all()
+                staged = (await connection.execute(_STAGED, {"b_limit": limit})).all()
                 if not staged:
                     return 0
                 edge = await load_nodes(connection, epoch, right_edge(size))
@@ -197,11 +196,12 @@ async def _epoch(connection: AsyncConnection) -> int:
 
 
 async def _locked_head(connection: AsyncConnection) -> tuple[int, int]:
-    epoch = await _epoch(connection)
-    await connection.execute(insert_new(connection, log_head).values(id=epoch, size=0))
     # On PostgreSQL the row lock makes a second sequencer wait; SQLite's transaction is exclusive already.
-    locked = select(log_head.c.size).where(log_head.c.id == epoch).with_for_update()
-    return epoch, int((await connection.execute(locked)).scalar_one())
+    head = (await connection.execute(_NEWEST)).one_or_none()
+    if head is None:
+        await connection.execute(insert_new(connection, log_head).values(id=FIRST_EPOCH, size=0))
+        head = (await connection.execute(_NEWEST)).one()
+    return head.id, head.size
 
 
 async def _head(connection: AsyncConnection, epoch: int) -> SignedHead | None:
@@ -238,22 +238,31 @@ async def _extend(
     await insert_many(connection, leaves, rows)
     inner = [{"epoch": epoch, "level": level, "node_index": index, "hash": value} for level, index, value in nodes]
     await insert_many(connection, tree_nodes, inner)
-    await connection.execute(delete(leaf_staging).where(leaf_staging.c.id.in_([row.id for row in staged])))
-    moved = await connection.execute(
-        update(log_head).where(log_head.c.id == epoch, log_head.c.size == size).values(size=size + len(staged))
-    )
+    await connection.execute(_UNSTAGE, {"ids": [row.id for row in staged]})
+    moved = await connection.execute(_GROW, {"b_epoch": epoch, "b_size": size, "b_grown": size + len(staged)})
     if moved.rowcount != 1:
         raise StorageError("another sequencer extended the tree")
+
+
+_NEWEST = select(log_head).order_by(log_head.c.id.desc()).limit(1).with_for_update()
+_STAGED = select(leaf_staging).order_by(leaf_staging.c.id).limit(bindparam("b_limit", type_=Integer))
+_UNSTAGE = delete(leaf_staging).where(leaf_staging.c.id.in_(bindparam("ids", expanding=True)))
+_GROW = (
+    update(log_head)
+    .where(log_head.c.id == bindparam("b_epoch"), log_head.c.size == bindparam("b_size"))
+    .values(size=bindparam("b_grown"))
+)
+_PLACES = tuple_(tree_nodes.c.level, tree_nodes.c.node_index).in_(bindparam("places", expanding=True))
+_NODES = select(tree_nodes).where(tree_nodes.c.epoch == bindparam("b_epoch"), _PLACES)
 
 
 async def load_nodes(connection: AsyncConnection, epoch: int, wanted: Sequence[tuple[int, int]]) -> NodeAt:
     """Return the stored nodes of one log's tree that `asked_of` named."""
     found: dict[tuple[int, int], bytes] = {}
-    for start in range(0, len(wanted), _AT_ONCE):
-        part = list(wanted[start : start + _AT_ONCE])
-        here = tuple_(tree_nodes.c.level, tree_nodes.c.node_index).in_(part)
-        statement = select(tree_nodes).where(tree_nodes.c.epoch == epoch, here)
-        found |= {(row.level, row.node_index): row.hash for row in await connection.execute(statement)}
+    for start in range(0, len(wanted), AT_ONCE):
+        part = list(wanted[start : start + AT_ONCE])
+        rows = await connection.execute(_NODES, {"b_epoch": epoch, "places": part})
+        found |= {(row.level, row.node_index): row.hash for row in rows}
     return _lookup(found)
 
 

@@ -3,9 +3,28 @@
 from collections import defaultdict
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, and_, bindparam, case, exists, func, or_, select, tuple_, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Integer,
+    Row,
+    Select,
+    String,
+    Table,
+    Update,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    or_,
+    select,
+    tuple_,
+    update,
+)
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -15,7 +34,7 @@ from gateway.exchange.ports import Delivered, DeliveryOutcome, Lane, OutboxItem,
 from gateway.exchange.states import OutboxState
 from gateway.storage.audit import SqlAuditStage
 from gateway.storage.restores import ABOUT_RESTORES
-from gateway.storage.rows import from_ms, insert_many, insert_new, leased_to, maybe_from_ms, reached, to_ms
+from gateway.storage.rows import from_ms, insert_many, insert_new, leased_to, maybe_from_ms, reached, times, to_ms
 from gateway.storage.tables import lanes, outbox, outbox_bodies
 
 LONGEST_LEASE = timedelta(minutes=10)  # a delivery's is six minutes
@@ -43,47 +62,26 @@ class SqlOutbox:
 
     async def lanes_due(self, *, now: datetime, limit: int) -> Sequence[NodeId]:
         """Return lanes with something due and nobody serving them, the longest unserved first."""
-        moment = to_ms(now)
-        waiting = exists().where(outbox.c.lane == lanes.c.peer, _due(moment))
-        statement = (
-            select(lanes.c.peer).where(_open(moment), waiting).order_by(lanes.c.last_served_ms, lanes.c.peer).limit(limit)
-        )
-        return [NodeId(peer) for peer in (await self._connection.execute(statement)).scalars()]
+        rows = await self._connection.execute(_LANES_DUE, _times(to_ms(now)) | {"b_limit": limit})
+        return [NodeId(peer) for peer in rows.scalars()]
 
     async def claim(self, lane: NodeId, *, owner: str, now: datetime, lease: timedelta, limit: int) -> Sequence[OutboxItem]:
         """Lease up to `limit` due messages of `lane`; empty when another worker has the lane."""
-        moment, until = to_ms(now), to_ms(now + lease)
-        take_lane = update(lanes).where(lanes.c.peer == lane, _open(moment))
-        taken = await self._connection.execute(take_lane.values(lease_owner=owner, lease_until_ms=until, last_served_ms=moment))
-        if taken.rowcount != 1:
+        ours = {"b_lane": lane, "b_owner": owner, "b_until": to_ms(now + lease)}
+        asked = _times(to_ms(now)) | ours
+        if (await self._connection.execute(_TAKE_LANE, asked)).rowcount != 1:
             return []
-        due = (
-            select(outbox.c.message_id)
-            .where(outbox.c.lane == lane, _due(moment))
-            .order_by(outbox.c.due_ms, outbox.c.message_id)
-            .limit(limit)
-        )
-        await self._connection.execute(
-            update(outbox)
-            .where(outbox.c.lane == lane, outbox.c.message_id.in_(due))
-            .values(lease_owner=owner, lease_until_ms=until, attempts=outbox.c.attempts + 1)
-        )
-        mine = and_(outbox.c.lane == lane, outbox.c.lease_owner == owner, outbox.c.lease_until_ms == until)
-        items = await self._items(and_(mine, outbox.c.state == OutboxState.WAITING))
+        await self._connection.execute(_TAKE_DUE, asked | {"b_limit": limit})
+        items = [_item(row) for row in await self._connection.execute(_TAKEN, ours)]
         if not items:  # another worker was faster: a lane held for nothing would be silent until the lease lapses
-            released = update(lanes).where(lanes.c.peer == lane, lanes.c.lease_owner == owner)
-            await self._connection.execute(released.values(lease_owner=None, lease_until_ms=None))
+            await self._connection.execute(_RELEASED, {"b_lane": lane, "b_owner": owner})
         return items
 
     async def finish(
         self, lane: NodeId, outcomes: Sequence[DeliveryOutcome], *, owner: str, now: datetime, next_attempt: datetime | None
     ) -> int:
         """Record outcomes of messages still leased to `owner`, and release the lane; return how many."""
-        statement = select(outbox.c.message_id).where(
-            outbox.c.lane == lane, outbox.c.lease_owner == owner, outbox.c.state == OutboxState.WAITING
-        )
-        # Locked: once our lease lapsed another process may be ending the same message.
-        ours = set((await self._connection.execute(statement.order_by(outbox.c.message_id).with_for_update())).scalars())
+        ours = set((await self._connection.execute(_OURS, {"b_lane": lane, "b_owner": owner})).scalars())
         valid = [outcome for outcome in outcomes if outcome.message_id in ours]
         await self._record([(lane, outcome) for outcome in valid], to_ms(now))
         await self._release_lane(lane, owner, to_ms(now), next_attempt)
@@ -119,8 +117,7 @@ class SqlOutbox:
 
     async def wake(self, peer: NodeId, *, now: datetime) -> None:
         """The peer is back: drop its back-off."""
-        statement = update(lanes).where(lanes.c.peer == peer, lanes.c.failures > 0)
-        await self._connection.execute(statement.values(failures=0, next_attempt_ms=to_ms(now)))
+        await self._connection.execute(_WAKE, {"b_lane": peer, "b_moment": to_ms(now)})
 
     async def set_paused(self, peer: NodeId, *, paused: bool) -> None:
         """Stop or resume deliveries to one peer."""
@@ -134,14 +131,7 @@ class SqlOutbox:
 
     async def expired(self, *, now: datetime, limit: int) -> Sequence[OutboxItem]:
         """Return waiting messages past their expiry that nobody has leased."""
-        moment = to_ms(now)
-        statement = (
-            select(outbox.c.lane, outbox.c.message_id)
-            .where(outbox.c.state == OutboxState.WAITING, outbox.c.expires_ms <= moment, _free(moment))
-            .order_by(outbox.c.expires_ms)
-            .limit(limit)
-        )
-        keys = (await self._connection.execute(statement)).all()
+        keys = (await self._connection.execute(_EXPIRED, _times(to_ms(now)) | {"b_limit": limit})).all()
         found: list[OutboxItem] = []
         for key in keys:
             found += await self._items(and_(outbox.c.lane == key.lane, outbox.c.message_id == key.message_id))
@@ -155,10 +145,11 @@ class SqlOutbox:
                 outbox.c.lane == lane,
                 outbox.c.message_id == outcome.message_id,
                 outbox.c.state == OutboxState.WAITING,
-                _free(moment),
+                _free(),
             )
             # Locked: of two processes that look at once, the second must see what the first did, or a death has two leaves.
-            if (await self._connection.execute(statement.with_for_update())).one_or_none() is not None:
+            found = await self._connection.execute(statement.with_for_update(), _times(moment))
+            if found.one_or_none() is not None:
                 await self._record([(lane, outcome)], moment)
                 buried.add(outcome.message_id)
         return frozenset(buried)
@@ -244,16 +235,7 @@ class SqlOutbox:
             await self._connection.execute(insert_new(self._connection, lanes), rows)
 
     async def _items(self, where: ColumnElement[bool]) -> list[OutboxItem]:
-        joined = and_(outbox.c.lane == outbox_bodies.c.lane, outbox.c.message_id == outbox_bodies.c.message_id)
-        statement = (
-            select(
-                outbox, outbox_bodies.c.digest, outbox_bodies.c.envelope, outbox_bodies.c.recipient_key, outbox_bodies.c.body
-            )
-            .join(outbox_bodies, joined)
-            .where(where)
-            .order_by(outbox.c.due_ms, outbox.c.message_id)
-        )
-        return [_item(row) for row in await self._connection.execute(statement)]
+        return [_item(row) for row in await self._connection.execute(_with_bodies(where))]
 
     async def _record(self, outcomes: Sequence[tuple[NodeId, DeliveryOutcome]], moment: int) -> None:
         """Write outcomes with one executemany per shape of change."""
@@ -270,33 +252,92 @@ class SqlOutbox:
                 leaves.append(outcome.leaf)
         for table, groups in ((outbox, queue), (outbox_bodies, bodies)):
             for names, rows in groups.items():
-                statement = update(table).where(
-                    table.c.lane == bindparam("b_lane"), table.c.message_id == bindparam("b_message_id")
-                )
-                await self._connection.execute(statement.values({name: bindparam(name) for name in names}), rows)
+                await self._connection.execute(_change(table, names), rows)
         await SqlAuditStage(self._connection).stage(leaves)
 
     async def _release_lane(self, lane: NodeId, owner: str, moment: int, next_attempt: datetime | None) -> None:
-        change: dict[str, Any] = {"lease_owner": None, "lease_until_ms": None}
+        ours = {"b_lane": lane, "b_owner": owner}
         if next_attempt is None:
-            change |= {"failures": 0, "next_attempt_ms": moment, "last_success_ms": moment}
+            await self._connection.execute(_LANE_ANSWERED, ours | {"b_moment": moment})
         else:
-            change |= {"failures": lanes.c.failures + 1, "next_attempt_ms": to_ms(next_attempt)}
-        await self._connection.execute(update(lanes).where(lanes.c.peer == lane, lanes.c.lease_owner == owner).values(**change))
+            await self._connection.execute(_LANE_SILENT, ours | {"b_next": to_ms(next_attempt)})
 
 
-def _free(moment: int) -> ColumnElement[bool]:
-    return or_(outbox.c.lease_until_ms.is_(None), reached(outbox.c.lease_until_ms, moment, LONGEST_LEASE))
+# -- statements, built once ----------------------------------------------------------------------------------------------
 
 
-def _due(moment: int) -> ColumnElement[bool]:
-    return and_(outbox.c.state == OutboxState.WAITING, reached(outbox.c.due_ms, moment, LONGEST_WAIT), _free(moment))
+def _times(moment: int) -> dict[str, Any]:
+    return times(moment, longest_lease=LONGEST_LEASE, longest_wait=LONGEST_WAIT, longest_silence=LONGEST_SILENCE)
 
 
-def _open(moment: int) -> ColumnElement[bool]:
-    unleased = or_(lanes.c.lease_until_ms.is_(None), reached(lanes.c.lease_until_ms, moment, LONGEST_LEASE))
-    probing = reached(lanes.c.next_attempt_ms, moment, LONGEST_SILENCE)
+def _free() -> ColumnElement[bool]:
+    return or_(outbox.c.lease_until_ms.is_(None), reached(outbox.c.lease_until_ms, "longest_lease"))
+
+
+def _due() -> ColumnElement[bool]:
+    return and_(outbox.c.state == OutboxState.WAITING, reached(outbox.c.due_ms, "longest_wait"), _free())
+
+
+def _open() -> ColumnElement[bool]:
+    unleased = or_(lanes.c.lease_until_ms.is_(None), reached(lanes.c.lease_until_ms, "longest_lease"))
+    probing = reached(lanes.c.next_attempt_ms, "longest_silence")
     return and_(lanes.c.paused.is_(False), lanes.c.held.is_(False), probing, unleased)
+
+
+def _with_bodies(where: ColumnElement[bool]) -> Select[Any]:
+    joined = and_(outbox.c.lane == outbox_bodies.c.lane, outbox.c.message_id == outbox_bodies.c.message_id)
+    columns = outbox_bodies.c.digest, outbox_bodies.c.envelope, outbox_bodies.c.recipient_key, outbox_bodies.c.body
+    return select(outbox, *columns).join(outbox_bodies, joined).where(where).order_by(outbox.c.due_ms, outbox.c.message_id)
+
+
+@cache
+def _change(table: Table, names: tuple[str, ...]) -> Update:
+    here = and_(table.c.lane == bindparam("b_lane"), table.c.message_id == bindparam("b_message_id"))
+    return update(table).where(here).values({name: bindparam(name) for name in names})
+
+
+_LIMIT = bindparam("b_limit", type_=Integer)
+_LANE, _OWNER = bindparam("b_lane", type_=String), bindparam("b_owner", type_=String)
+_UNTIL = bindparam("b_until", type_=BigInteger)
+_MINE = and_(outbox.c.lane == _LANE, outbox.c.lease_owner == _OWNER, outbox.c.state == OutboxState.WAITING)
+_OUR_LANE = and_(lanes.c.peer == _LANE, lanes.c.lease_owner == _OWNER)
+
+_LANES_DUE = (
+    select(lanes.c.peer)
+    .where(_open(), exists().where(outbox.c.lane == lanes.c.peer, _due()))
+    .order_by(lanes.c.last_served_ms, lanes.c.peer)
+    .limit(_LIMIT)
+)
+_TAKE_LANE = (
+    update(lanes)
+    .where(lanes.c.peer == _LANE, _open())
+    .values(lease_owner=_OWNER, lease_until_ms=_UNTIL, last_served_ms=bindparam("moment", type_=BigInteger))
+)
+_DUE_IN_LANE = (
+    select(outbox.c.message_id)
+    .where(outbox.c.lane == _LANE, _due())
+    .order_by(outbox.c.due_ms, outbox.c.message_id)
+    .limit(_LIMIT)
+)
+_TAKE_DUE = (
+    update(outbox)
+    .where(outbox.c.lane == _LANE, outbox.c.message_id.in_(_DUE_IN_LANE))
+    .values(lease_owner=_OWNER, lease_until_ms=_UNTIL, attempts=outbox.c.attempts + 1)
+)
+_TAKEN = _with_bodies(and_(_MINE, outbox.c.lease_until_ms == _UNTIL))
+# Locked: once our lease lapsed another process may be ending the same message.
+_OURS = select(outbox.c.message_id).where(_MINE).order_by(outbox.c.message_id).with_for_update()
+_EXPIRED = (
+    select(outbox.c.lane, outbox.c.message_id)
+    .where(outbox.c.state == OutboxState.WAITING, outbox.c.expires_ms <= bindparam("moment", type_=BigInteger), _free())
+    .order_by(outbox.c.expires_ms)
+    .limit(_LIMIT)
+)
+_MOMENT = bindparam("b_moment", type_=BigInteger)
+_WAKE = update(lanes).where(lanes.c.peer == _LANE, lanes.c.failures > 0).values(failures=0, next_attempt_ms=_MOMENT)
+_RELEASED = update(lanes).where(_OUR_LANE).values(lease_owner=None, lease_until_ms=None)
+_LANE_ANSWERED = _RELEASED.values(failures=0, next_attempt_ms=_MOMENT, last_success_ms=_MOMENT)
+_LANE_SILENT = _RELEASED.values(failures=lanes.c.failures + 1, next_attempt_ms=bindparam("b_next", type_=BigInteger))
 
 
 def _queue_change(outcome: DeliveryOutcome, moment: int) -> dict[str, Any]:

@@ -3,9 +3,10 @@
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Insert, Table, func, or_
+from sqlalchemy import BigInteger, Column, ColumnElement, Insert, Table, bindparam, func, or_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -13,11 +14,16 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MILLISECOND = timedelta(milliseconds=1)
 
 
-def reached(column: ColumnElement[Any], moment: int, longest: timedelta) -> ColumnElement[bool]:
-    """Return whether the time in `column` has come. One further ahead than `longest`, which nobody sets, was written by a
-    clock that ran ahead; waiting for it would be waiting for years.
+def reached(column: ColumnElement[Any], longest: str) -> ColumnElement[bool]:
+    """Return whether the time in `column` has come, by the parameters of `times`. One further ahead than `longest`, which
+    nobody sets, was written by a clock that ran ahead; waiting for it would be waiting for years.
     """
-    return or_(column <= moment, column > moment + int(longest.total_seconds() * 1000))
+    return or_(column <= bindparam("moment", type_=BigInteger), column > bindparam(longest, type_=BigInteger))
+
+
+def times(moment: int, **longest: timedelta) -> dict[str, int]:
+    """Return the parameters of statements with `reached`: now, and for each name the time nobody sets."""
+    return {"moment": moment} | {name: moment + int(length.total_seconds() * 1000) for name, length in longest.items()}
 
 
 def to_ms(moment: datetime) -> int:
@@ -37,15 +43,24 @@ def maybe_from_ms(milliseconds: int | None) -> datetime | None:
 
 def insert_new(connection: AsyncConnection, table: Table) -> Insert:
     """Return an insert that leaves rows alone whose primary key is there already (both dialects)."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+    return _insert_new(connection.dialect.name, table)
+
+
+@cache
+def _insert_new(dialect: str, table: Table) -> Insert:
+    made = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    return made.on_conflict_do_nothing()
+
+
+@cache
+def _insert(table: Table) -> Insert:
+    return table.insert()
 
 
 async def insert_many(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:
     """Insert rows with one executemany; nothing for no rows."""
     if rows:
-        await connection.execute(table.insert(), list(rows))
+        await connection.execute(_insert(table), list(rows))
 
 
 def leased_to(owner: "Column[str]", worker: str) -> ColumnElement[bool]:

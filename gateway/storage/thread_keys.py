@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Protocol
 
-from sqlalchemy import select, text, update
+from sqlalchemy import bindparam, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts.errors import StorageError
@@ -125,8 +125,11 @@ class ThreadKeys:
                 await raw.execute(text("VACUUM FULL thread_keys"))
 
 
+_OF_THREADS = select(thread_keys).where(thread_keys.c.thread_id.in_(bindparam("threads", expanding=True)))
+
+
 async def _read(connection: AsyncConnection, threads: Sequence[ThreadId]) -> dict[ThreadId, bytes]:
-    rows = (await connection.execute(select(thread_keys).where(thread_keys.c.thread_id.in_(threads)))).all()
+    rows = (await connection.execute(_OF_THREADS, {"threads": threads})).all()
     if any(row.destroyed_ms is not None for row in rows):
         raise StorageError("the thread's key was destroyed")
     return {ThreadId(row.thread_id): row.wrapped for row in rows}

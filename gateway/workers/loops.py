@@ -9,7 +9,7 @@ from contracts.errors import ExchangeError
 from contracts.ids import NodeId
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.deliver import Pace, bury_expired, deliver_lane, lanes_due
-from gateway.exchange.dispatch import dispatch_batch
+from gateway.exchange.dispatch import dispatch_turn
 from gateway.exchange.ports import Nudge
 from gateway.exchange.receive import UnauthenticatedCounter
 from gateway.exchange.reconcile import announce_restore, end_unanswerable
@@ -31,6 +31,8 @@ class LogSteps:
     """Give staged leaves their index; return how many."""
     checkpoint: Callable[[datetime], Awaitable[bool]]
     """Sign a checkpoint over durable leaves if one is due; True when one was signed."""
+    at_once: int
+    """How many leaves one turn moves at most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,7 +117,7 @@ class Deliverer:
 
 def _dispatch(node: Capabilities, owner: str) -> Step:
     async def turn() -> bool:
-        return await dispatch_batch(node, owner=owner) > 0
+        return await dispatch_turn(node, owner=owner)
 
     return turn
 
@@ -175,7 +177,7 @@ def _log(log: LogSteps, node: Capabilities) -> Step:
     async def turn() -> bool:
         moved = await log.sequence()
         await log.checkpoint(node.clock.now())
-        return moved > 0
+        return moved >= log.at_once  # what was staged meanwhile has nudged
 
     return turn
 
