@@ -14,6 +14,7 @@ import tempfile
 import time
 from contextlib import AsyncExitStack, nullcontext
 from datetime import UTC, datetime
+from itertools import count
 from pathlib import Path
 
 from tests.bench import bounds, postgresql, report
@@ -43,7 +44,7 @@ def _settings():
     parser.add_argument("--quick", action="store_true", help="try the command on a tiny size")
     parser.add_argument("--output", type=Path, default=Path("docs/benchmarks"))
     parser.add_argument("--only", metavar="VARIANT", help="measure this variant alone, without bounds; prints, writes nothing")
-    parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite", help="with --only")
+    parser.add_argument("--engine", choices=("sqlite", "sqlite-threads", "postgresql"), default="sqlite", help="with --only")
     parser.add_argument("--repetitions", type=int, help="with --only or without, instead of 5")
     parser.add_argument("--messages", type=int, help="a repetition, instead of 200")
     parser.add_argument("--profile", type=Path, metavar="FOLDER", help="with --only: write cProfile's view of both ends here")
@@ -53,13 +54,22 @@ def _settings():
     return options
 
 
+def _databases(engine, home, server):
+    """Return what makes the two URLs of a node, or None for the configuration's own; `sqlite-threads` is aiosqlite's driver."""
+    if engine == "postgresql":
+        return lambda: postgresql.two_databases(server)
+    if engine == "sqlite":
+        return None
+    numbers = count()
+    return lambda: tuple(f"sqlite+aiosqlite:///{home}/{next(numbers)}.db?timeout=30" for _ in range(2))
+
+
 async def measure_one(options, server):
     """Print one variant, each repetition and the median: a minute's look at what a change does."""
     [(name, variant)] = [(name, variant) for name, variant in VARIANTS.items() if options.only in name]
-    databases = (lambda: postgresql.two_databases(server)) if options.engine == "postgresql" else None
     asked = {key: value for key, value in variant.items() if key != "share"}
     with tempfile.TemporaryDirectory(prefix="paradero-bench-") as home:
-        async with running_pair(Path(home), databases=databases) as pair:
+        async with running_pair(Path(home), databases=_databases(options.engine, home, server)) as pair:
             await pair.exchange(count=options.messages // 2, in_flight=16, size="4")  # warms up
             if options.profile:
                 await pair.profile(True)
@@ -125,9 +135,9 @@ async def measure(options, server):
             for name, variant in VARIANTS.items():
                 for engine, pair in pairs.items():
                     say(f"repetition {repetition + 1} of {options.repetitions}: {engine}, {name}")
-                    count = max(2, int(options.messages * variant.get("share", 1)))
+                    number = max(2, int(options.messages * variant.get("share", 1)))
                     asked = {key: value for key, value in variant.items() if key != "share"}
-                    now[engine, name] = await pair.exchange(count=count, **asked)
+                    now[engine, name] = await pair.exchange(count=number, **asked)
                     exchanges[engine][name].append(now[engine, name])
             say(f"repetition {repetition + 1} of {options.repetitions}: bounds")
             bound_rows.append(await _bounds(home, singles, options.messages))
