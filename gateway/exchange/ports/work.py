@@ -1,0 +1,64 @@
+"""One transaction over all stores, and the bodies that are sealed before it."""
+
+from collections.abc import Callable, Sequence
+from contextlib import AbstractAsyncContextManager
+from typing import Protocol
+
+from contracts.ids import MessageId, ThreadId
+from gateway.exchange.ports.cases import Alarms, Cases, Imports
+from gateway.exchange.ports.inbox import Inbox
+from gateway.exchange.ports.log import AuditStage
+from gateway.exchange.ports.outbox import Outbox
+from gateway.exchange.ports.restores import Restores
+from keys.vault import KeptMessage, Provable
+
+
+class UnitOfWork(Protocol):
+    """One transaction. Leaving the block without an exception commits; with one, nothing happened."""
+
+    @property
+    def inbox(self) -> Inbox: ...
+
+    @property
+    def outbox(self) -> Outbox: ...
+
+    @property
+    def cases(self) -> Cases: ...
+
+    @property
+    def imports(self) -> Imports: ...
+
+    @property
+    def alarms(self) -> Alarms: ...
+
+    @property
+    def audit(self) -> AuditStage: ...
+
+    @property
+    def restores(self) -> Restores: ...
+
+
+BeginUnitOfWork = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
+
+
+class Bodies(Protocol):
+    """Seals message bodies at rest, one key per thread, kept in the key store (DESIGN 7).
+
+    `seal` returns only when the thread's key is durable: call it before the transaction that stores the body.
+    """
+
+    async def seal(self, items: Sequence[tuple[ThreadId, MessageId, Provable]]) -> Sequence[bytes]:
+        """Return each message sealed under its thread's key, bound to its message id. Only proven ones are taken.
+
+        Raises:
+            StorageError: a thread's key was destroyed (its case was erased), or the key store cannot be written.
+        """
+        ...
+
+    async def open(self, thread_id: ThreadId, message_id: MessageId, sealed: bytes) -> KeptMessage:
+        """Return the message: verified or signed before it was sealed, authenticated now.
+
+        Raises:
+            StorageError: the key is gone, or the sealed bytes were changed.
+        """
+        ...
