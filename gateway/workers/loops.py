@@ -19,6 +19,8 @@ from gateway.workers.supervision import Loop, Step
 
 EXPIRY_SECONDS = 5.0
 STRANGERS_SECONDS = 60.0
+DISPATCH_PACE_SECONDS = 0.005
+"""The receipts of what has just arrived leave first: handling commits on the same thread, and nobody waits for that."""
 LOG_PACE_SECONDS = 0.1
 """A leaf is durable with its effect; only its index in the tree waits this long, for others to get theirs with it."""
 
@@ -68,7 +70,7 @@ def node_loops(
     deliverer = Deliverer(node, owner, timing.lanes_at_once, wake[Nudge.OUTBOX])
     loops = [
         Loop("deliver", deliverer.turn, timing.idle, wake[Nudge.OUTBOX], close=deliverer.close),
-        Loop("dispatch", _dispatch(node, owner), timing.idle, wake[Nudge.INBOX]),
+        Loop("dispatch", _dispatch(node, owner), timing.idle, wake[Nudge.INBOX], pace=DISPATCH_PACE_SECONDS),
         Loop("expire", _expire(node), EXPIRY_SECONDS),
         Loop("log", _log(log, node), min(timing.checkpoint, timing.idle), wake[Nudge.LOG], pace=LOG_PACE_SECONDS),
         Loop("register", register.poll, timing.poll),
