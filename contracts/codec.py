@@ -179,11 +179,14 @@ def b64u_decode(text: str) -> bytes:
 
     Raises:
         MalformedError: padding, foreign characters, impossible length or non-zero trailing bits.
+        TypeError: no text at all.
     """
     try:
         data = a2b_base64(text.encode("ascii").translate(_FROM_BASE64URL) + b"=" * (-len(text) % 4))
     except (UnicodeEncodeError, BinasciiError):
         raise MalformedError("not base64url") from None
+    except AttributeError:
+        raise TypeError("base64url is text") from None
     # The decoder skips what it does not know. Bytes have one spelling, and only that one is taken.
     if b64u_encode(data) != text:
         raise MalformedError("base64url is not canonical")

@@ -173,10 +173,10 @@ def test_limits_are_exact() -> None:
     ],
 )
 def test_hostile_bytes_cost_little(hostile: bytes) -> None:
-    begun = time.perf_counter()
+    begun = time.process_time()
     with contextlib.suppress(ExchangeError):
         parse_object(hostile)
-    assert time.perf_counter() - begun < 1.0  # tens of milliseconds; a quadratic scan takes minutes
+    assert time.process_time() - begun < 1.0  # tens of milliseconds; a quadratic scan takes minutes
 
 
 PLANTED: list[tuple[str, Any, bytes]] = [

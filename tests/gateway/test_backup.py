@@ -30,6 +30,8 @@ from gateway.storage.thread_keys import ThreadKeys
 from gateway.storage.unit_of_work import unit_of_work_factory
 from keys.backups import BackupHeader, BackupWriter
 from keys.keystore import load_node_keys
+from keys.model import generate_node_keys
+from keys.sealing import Sealer
 from keys.vault import Vault
 
 RUN = CliRunner()
@@ -285,13 +287,14 @@ async def test_a_backup_under_load_is_one_moment(tmp_path, database_urls):
     engine, key_engine = create_engine(config.main_database), create_engine(config.key_store)
     keys = ThreadKeys(key_engine, Vault(bytes(32)), CLOCK)
     stop = asyncio.Event()
+    body = Sealer(generate_node_keys(config.node), lambda: None, "log").sign_message(b'{"a":"%s"}' % (b"x" * 2000))
 
     async def load():
         number = 0
         while not stop.is_set():
             number += 1
             thread = ThreadId(uuid7(number, number.to_bytes(10)))
-            await keys.seal([(thread, MessageId(thread), b"x" * 2000)])
+            await keys.seal([(thread, MessageId(thread), body)])
             async with engine.begin() as connection:
                 values = {"t": thread, "n": number}
                 await connection.execute(
@@ -303,7 +306,7 @@ async def test_a_backup_under_load_is_one_moment(tmp_path, database_urls):
                 await connection.execute(text("INSERT INTO alarms (code, subject, raised_ms) VALUES ('c', :t, :n)"), values)
 
     worker = asyncio.create_task(load())
-    while (await counts(engine))[0] < 30:  # noqa: ASYNC110 - the worker has no event to tell
+    while (await counts(engine))[0] < 30 and not worker.done():  # noqa: ASYNC110 - the worker has no event to tell
         await asyncio.sleep(0.01)
     report = await back_up(config, tmp_path / "p.toml", tmp_path / "b", CLOCK.now())
     after = await counts(engine)

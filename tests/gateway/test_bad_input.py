@@ -99,7 +99,7 @@ FILE_COMMANDS = [
         "status", "status --json", "doctor", "doctor --json", "serve", "db check", "db check --json", "db upgrade", "outbox list",
         "outbox show x", "outbox retry x", "outbox pause x", "outbox resume x", "federation status", "federation poll",
         "adapter list", "evidence export x", "backup list", "backup list --json", "backup now", "backup give-up gt.pgn",
-        "backup key OUT",
+        "backup key OUT", "keys renew", "keys renew --json",
     )),
     "backup verify F", "backup verify F --json", "backup verify F --identity F", "backup key F/x --config C",
     "backup restore F --identity F --keys F --config C", "backup restore F --identity F --without-keys --config C",
