@@ -26,11 +26,11 @@ from gateway.exchange.desk import send_rows
 from gateway.exchange.submit import submit
 from gateway.federation.server import BATCH_TYPE, FederationApi
 from gateway.main.serving import _statics
-from gateway.storage.thread_keys import ThreadKeys
 from gateway.web import Caps, Deadlines, Watch, serve_site
 from gateway.workers.supervision import Loop, supervise
 from keys.jose import sign_jws
 from keys.sealing import MESSAGE_TYP
+from keys.vault import Vault
 from tests.adapters.make_fixtures import FOLDER
 from tests.promises.canaries import CANARIES, DOCUMENT, FAMILY, GIVEN, PHONE, SENTENCE
 from tests.promises.life import LOCATE, MBMID, TRANSFER, draft, envelope_of, ping, row
@@ -234,14 +234,8 @@ def plant(bug: str) -> None:
         telemetry.place = str
         telemetry._safe = str
     elif bug == "plain-bodies":
-
-        async def seal(_self, items):
-            return [data for _, _, data in items]
-
-        async def unsealed(_self, _thread, _message, data):
-            return data
-
-        ThreadKeys.seal, ThreadKeys.open = seal, unsealed
+        Vault.seal = lambda _self, _wrapped, _thread, _message, data: data
+        Vault.open = lambda _self, _wrapped, _thread, _message, sealed: sealed
     else:
         raise SystemExit(f"no such bug: {bug}")
 
