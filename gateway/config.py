@@ -57,6 +57,15 @@ class PrivateConfig(_Section):
     port: Port = 8441
 
 
+class SessionsConfig(_Section):
+    """How long a person who signed in stays in."""
+
+    idle_seconds: Seconds = 1200.0
+    session_seconds: Seconds = 28800.0
+    fresh_seconds: Seconds = 300.0
+    invitation_seconds: Seconds = 86400.0
+
+
 class RegisterConfig(_Section):
     """Where the register of members is fetched from, and how often."""
 
@@ -97,6 +106,7 @@ class NodeConfig(_Section):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     federation: FederationConfig = FederationConfig()
     private: PrivateConfig = PrivateConfig()
+    sessions: SessionsConfig = SessionsConfig()
     register_: RegisterConfig = Field(default=RegisterConfig(), alias="register")
     workers: WorkersConfig = WorkersConfig()
     backup: BackupConfig = BackupConfig()
@@ -172,7 +182,7 @@ class NodeConfig(_Section):
 
     @property
     def operator_token(self) -> Path:
-        """The file (0600) whose content opens the private port."""
+        """The file (0600) by which a program of this machine asks the private port for the node's state; people sign in."""
         return self.data / "operator.token"
 
 
@@ -181,6 +191,13 @@ def config_path(explicit: Path | None) -> Path:
     if explicit is not None:
         return explicit
     return Path(os.environ.get(CONFIG_VARIABLE, DEFAULT_CONFIG))
+
+
+def sessions_folder() -> Path:
+    """Return where a person's commands keep who signed in to which node: $XDG_CONFIG_HOME/paradero, or ~/.config/paradero."""
+    home = os.environ.get("XDG_CONFIG_HOME")
+    base = Path(home) if home and Path(home).is_absolute() else Path.home() / ".config"
+    return base / "paradero"
 
 
 def load_config(path: Path) -> NodeConfig:

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import backup, database, demo, evidence, federation, keys, node, outbox, reports, schema
+from gateway.cli import backup, database, demo, evidence, federation, keys, node, offices, outbox, people, reports, schema
 from gateway.cli.output import ExitCode, out
 
 app = typer.Typer(
@@ -20,6 +20,11 @@ app.command()(node.init)
 app.command()(node.serve)
 app.command()(node.status)
 app.command()(node.doctor)
+app.command()(people.login)
+app.command()(people.logout)
+app.command()(people.whoami)
+app.add_typer(people.app, name="user")
+app.add_typer(offices.app, name="office")
 app.add_typer(federation.app, name="federation")
 app.add_typer(keys.app, name="keys")
 app.add_typer(reports.report, name="report")

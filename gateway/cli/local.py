@@ -1,4 +1,4 @@
-"""Speaks to the running node's private port, as the operator whose token lies in the data folder (0600)."""
+"""Speaks to the running node's private port as the person who signed in; where nobody did, as the node's own machine."""
 
 import asyncio
 from collections.abc import Mapping
@@ -7,20 +7,13 @@ from typing import Any, NoReturn
 
 import aiohttp
 
-from contracts.codec import parse_object
+from contracts.codec import encode_object, parse_object
 from contracts.errors import ExchangeError
-from gateway.cli.output import ExitCode, fail, reason, reported
+from gateway.cli.output import EXIT_BY_STATUS, ExitCode, fail, reason, reported
+from gateway.cli.sessions import SessionFile
 from gateway.config import NodeConfig, config_path, load_config
 
 RESPONSE_LIMIT = 64 * 1024 * 1024
-_EXIT_BY_STATUS = {
-    401: ExitCode.CONFIGURATION,
-    403: ExitCode.DENIED,
-    404: ExitCode.NOT_FOUND,
-    409: ExitCode.CONFLICT,
-    422: ExitCode.USAGE,
-    503: ExitCode.UNREACHABLE,
-}
 
 
 class LocalNode:
@@ -28,6 +21,7 @@ class LocalNode:
 
     def __init__(self, config: NodeConfig) -> None:
         self._config = config
+        self.session = SessionFile(config)
         self._base = f"http://{config.private.host}:{config.private.port}"
 
     @classmethod
@@ -35,6 +29,11 @@ class LocalNode:
         """Return the node of the configuration a command was given."""
         with reported():
             return cls(load_config(config_path(config)))
+
+    @property
+    def node(self) -> str:
+        """The node's name."""
+        return str(self._config.node)
 
     def get(self, path: str, **query: str) -> dict[str, Any]:
         """GET a JSON object, or end the command with an error that says what to do."""
@@ -47,6 +46,20 @@ class LocalNode:
     def post(self, path: str, body: bytes | None = None, **query: str) -> dict[str, Any]:
         """POST and return the JSON object that comes back."""
         return self._object(asyncio.run(self._request("POST", path, query, body)))
+
+    def send(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """POST a JSON object and return the one that comes back."""
+        return self._object(asyncio.run(self._request("POST", path, {}, encode_object(body))))
+
+    def delete(self, path: str) -> dict[str, Any]:
+        """DELETE, and return the JSON object that comes back."""
+        return self._object(asyncio.run(self._request("DELETE", path, {}, None)))
+
+    def knock(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """POST what lets somebody in; what they held until now ends with it."""
+        kept = self._kept()
+        headers = {} if kept is None else {"Authorization": f"Bearer {kept}"}
+        return self._object(asyncio.run(self._request("POST", path, {}, encode_object(body), headers)))
 
     def _object(self, data: bytes) -> dict[str, Any]:
         try:
@@ -62,8 +75,15 @@ class LocalNode:
             advice="Compruebe [private] port en la configuración, y qué programa usa ese puerto: ss -ltnp",
         )
 
-    async def _request(self, method: str, path: str, query: Mapping[str, str], body: bytes | None) -> bytes:
-        headers = {"Authorization": f"Bearer {self._token()}"}
+    async def _request(
+        self,
+        method: str,
+        path: str,
+        query: Mapping[str, str],
+        body: bytes | None,
+        headers: Mapping[str, str] | None = None,
+    ) -> bytes:
+        headers = {"Authorization": f"Bearer {self._token()}"} if headers is None else headers
         timeout = aiohttp.ClientTimeout(total=600, sock_connect=5)
         try:
             async with (
@@ -91,15 +111,23 @@ class LocalNode:
             self._refused(status, data)
         return data
 
+    def _kept(self) -> str | None:
+        with reported():
+            kept = self.session.read()
+        return None if kept is None else kept.token
+
     def _token(self) -> str:
+        kept = self._kept()
+        if kept is not None:
+            return kept
         try:
             return self._config.operator_token.read_text(encoding="ascii").strip()
         except (OSError, UnicodeDecodeError) as error:
             fail(
                 ExitCode.CONFIGURATION,
-                f"No se puede leer la ficha de operador {self._config.operator_token}.",
+                "Nadie ha entrado en este nodo desde esta cuenta del equipo.",
                 why=reason(error),
-                advice="Ejecute la orden como el usuario del servicio: runuser -u paradero -- paradero … (o sudo -u paradero).",
+                advice="Entre con `paradero login USUARIO`.",
             )
 
     def _refused(self, status: int, data: bytes) -> None:
@@ -107,6 +135,6 @@ class LocalNode:
             problem = parse_object(data)
         except ExchangeError:
             problem = {}
-        code = _EXIT_BY_STATUS.get(status, ExitCode.BUG if status >= 500 else ExitCode.USAGE)
+        code = EXIT_BY_STATUS.get(status, ExitCode.BUG if status >= 500 else ExitCode.USAGE)
         what = str(problem.get("title", f"El nodo respondió {status}."))
         fail(code, what, why=str(problem.get("type", "")).rpartition(":")[2], advice=str(problem.get("advice", "")))

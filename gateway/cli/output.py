@@ -16,6 +16,7 @@ from rich.text import Text
 
 from contracts.errors import ConfigurationError, ExchangeError, PeerUnavailableError, ProblemCode, StorageError
 from contracts.values.text import escaped
+from gateway.people.errors import PeopleError
 
 
 class ExitCode(IntEnum):
@@ -35,6 +36,17 @@ class ExitCode(IntEnum):
     INTERRUPTED = 130
     NOBODY_READS = 141
 
+
+EXIT_BY_STATUS = {
+    401: ExitCode.CONFIGURATION,
+    403: ExitCode.DENIED,
+    404: ExitCode.NOT_FOUND,
+    409: ExitCode.CONFLICT,
+    422: ExitCode.USAGE,
+    429: ExitCode.UNREACHABLE,
+    503: ExitCode.UNREACHABLE,
+}
+"""What the private port's answers mean for a command."""
 
 _ADVICE = "Compruebe lo que dio a la orden; `--help` dice qué espera, `paradero doctor` revisa el nodo."
 
@@ -91,6 +103,8 @@ def reported() -> Iterator[None]:
     except StorageError as error:
         advice = error.advice or "Compruebe ruta, permisos y servidor con `paradero doctor`."
         fail(ExitCode.CONFIGURATION, "Una base de datos no responde, o no es de Paradero.", why=str(error), advice=advice)
+    except PeopleError as error:
+        fail(EXIT_BY_STATUS[error.status], str(error), why=error.problem, advice=error.advice)
     except ExchangeError as error:
         _fail_refused(error)
     except (OSError, UnicodeDecodeError) as error:

@@ -11,7 +11,7 @@ from typing import Any
 from contracts.codec import b64u_decode
 from contracts.disclosure import SourceRecord
 from contracts.errors import ClockWrongError, ExchangeError
-from contracts.ids import Code, MessageId, NodeId, ThreadId
+from contracts.ids import ActorPseudonym, Code, MessageId, NodeId, ThreadId
 from contracts.messages import AuditRequest, AuditRequestBody, AuditResponse
 from contracts.messages.reports import Channel
 from gateway.exchange.ask import ask
@@ -21,6 +21,7 @@ from gateway.exchange.desk import DeskRow, send_rows
 from gateway.exchange.reconcile import give_up
 from gateway.exchange.submit import Draft
 from gateway.exchange.timekeeping import spoken
+from gateway.people.errors import NotAllowedError
 from gateway.storage.log import SqlLog
 from gateway.storage.read_models import ReadModels, SentMessage
 from gateway.telemetry import alarms_open, log_size, metrics, queue_size, register_age
@@ -53,6 +54,14 @@ class Reading:
     language: str
     authority: Code | None
     country: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Sender:
+    """The person who sends, as messages call them, and for which offices they may."""
+
+    actor: ActorPseudonym
+    may_send_for: Callable[[Code], bool]
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,16 +185,19 @@ class Operations:
         """Try a waiting message now."""
         return await retry_now(message_id, self.node)
 
-    async def import_file(self, mapping: str, name: str, data: bytes) -> dict[str, Any]:
+    async def import_file(self, mapping: str, name: str, data: bytes, *, by: Sender) -> dict[str, Any]:
         """Read a source file in its sandbox, send what can leave, and account for every row.
 
         Raises:
+            NotAllowedError: it is of an office the person has no post at; nothing was sent.
             ExchangeError: the file as a whole was refused; nothing was sent.
         """
         reading = await asyncio.to_thread(self.read_source, mapping, name, data)
+        if not by.may_send_for(reading.office):
+            advice = f"La administración da el puesto: `paradero user roles USUARIO desk-clerk@{reading.office}`."
+            raise NotAllowedError(f"Usted no tiene puesto en la oficina {reading.office} de ese mapeo.", advice=advice)
         ready = [self._desk_row(reading, row) for row in reading.rows if row.outcome == "imported"]
-        actor = self.node.pseudonyms.actor("operator")
-        sent = {result.row: result for result in await send_rows(ready, self.node, actor=actor)}
+        sent = {result.row: result for result in await send_rows(ready, self.node, actor=by.actor)}
         rows = []
         for row in reading.rows:
             result = sent.get(row.row)
@@ -215,8 +227,11 @@ class Operations:
             country=reading.country,
         )
 
-    async def evidence(self, message_id: MessageId) -> bytes | None:
-        """Return the evidence bundle of a message we sent and got a receipt for; None while there is none."""
+    async def evidence(self, message_id: MessageId, *, actor: ActorPseudonym) -> bytes | None:
+        """Return the evidence bundle of a message we sent and got a receipt for; None while there is none.
+
+        `actor` is the person who asks: the recipient is asked for its part in their name.
+        """
         sent = await self.models.sent(message_id)
         if sent is None or sent.receipt is None:
             return None
@@ -225,7 +240,7 @@ class Operations:
         leaves = [leaf for leaf in await self.log.leaves_of(message_id) if leaf.event == "msg.sent"]
         if not leaves:
             return None
-        recipient = await self._recipient_proof(sent, receipt.log.leaf) if receipt.log else None
+        recipient = await self._recipient_proof(sent, receipt.log.leaf, actor) if receipt.log else None
         with suppress(ExchangeError):
             await self.poll_register()  # the newest look at the register vouches for the most; an older one still serves
         register = await asyncio.to_thread(self.copy_register, (kept.jws.decode("ascii"), sent.receipt))
@@ -242,7 +257,7 @@ class Operations:
         )
         return build_bundle(parts)
 
-    async def _recipient_proof(self, sent: SentMessage, leaf: str) -> str | None:
+    async def _recipient_proof(self, sent: SentMessage, leaf: str, actor: ActorPseudonym) -> str | None:
         """Ask the recipient for the proof of the leaf its receipt promised; without it the bundle says so."""
         draft = Draft(
             kind=AuditRequest,
@@ -250,7 +265,7 @@ class Operations:
             body=AuditRequestBody(leaves=(leaf,)),
             purpose=OPERATE,
             basis=OPERATION_BASIS,
-            actor=self.node.pseudonyms.actor("operator"),
+            actor=actor,
             thread_id=self.node.new_thread_id(self.node.clock.now()),
             case_key=f"evidence:{sent.message_id}",
         )

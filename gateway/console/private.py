@@ -1,131 +1,125 @@
-"""The private port: health and metrics for the machine room, an API for this institution's commands. Default deny."""
+"""The private port: health and metrics for the machine room, an API for this institution's people. Default deny."""
 
-import hmac
 import re
-from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
+from collections.abc import Sequence
 
 from aiohttp import web
 
-from contracts.codec import encode_object
-from contracts.errors import PROBLEM_URN, ExchangeError, ProblemCode, StorageError
-from contracts.ids import MessageId, NodeId
-from gateway.console.operations import Operations
+from contracts.errors import ExchangeError, ProblemCode
+from contracts.ids import Code, MessageId, NodeId
+from gateway.console.access import PRINCIPAL, Doorkeeper, Open, Route, people_problem
+from gateway.console.answers import json_answer, problem
+from gateway.console.operations import Operations, Sender
+from gateway.console.people import PeopleApi
 from gateway.exchange.states import OutboxState
+from gateway.people.desk import PeopleDesk
+from gateway.people.errors import PeopleError
+from gateway.people.roles import Permission
 from gateway.telemetry import log
 from gateway.web import Handler, Watch
 
 MAX_UPLOAD = 32 * 1024 * 1024
-MAX_ANSWER = 64 * 1024 * 1024
-"""What this institution's own commands take: an import answers for every row, some 300 bytes each."""
 _MAPPING = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
 _STATUS = {ProblemCode.UNAVAILABLE: 503, ProblemCode.INTERNAL: 500, ProblemCode.TOO_LARGE: 413, ProblemCode.CONFLICT: 409}
-
-
-@dataclass(frozen=True, slots=True)
-class Route:
-    """One route and who may use it: everybody who reaches the port, or the operator with the token."""
-
-    method: str
-    path: str
-    handler: Callable[[web.Request], Awaitable[web.StreamResponse]]
-    public: bool = False
 
 
 class PrivateApi:
     """The private port's application."""
 
-    def __init__(self, operations: Operations, *, token: str, hosts: Sequence[str], watch: Watch) -> None:
+    def __init__(self, operations: Operations, people: PeopleDesk, *, token: str, hosts: Sequence[str], watch: Watch) -> None:
         self._operations = operations
-        self._token = token.encode()
+        self._desk = people
+        self._people = PeopleApi(people, watch)
+        self._door = Doorkeeper(people, token=token)
         self._hosts = frozenset(hosts)
         self._watch = watch
 
     def routes(self) -> tuple[Route, ...]:
-        """Return every route with its permission."""
+        """Return every route with what it needs."""
         return (
-            Route("GET", "/healthz", self._healthz, public=True),
-            Route("GET", "/readyz", self._readyz, public=True),
-            Route("GET", "/metrics", self._metrics, public=True),
-            Route("GET", "/api/v1/status", self._status),
-            Route("GET", "/api/v1/outbox", self._outbox),
-            Route("POST", "/api/v1/outbox/lanes/{peer}/pause", self._pause),
-            Route("POST", "/api/v1/outbox/lanes/{peer}/resume", self._resume),
-            Route("POST", "/api/v1/outbox/{message_id}/retry", self._retry),
-            Route("GET", "/api/v1/cases", self._cases),
-            Route("GET", "/api/v1/alarms", self._alarms),
-            Route("GET", "/api/v1/imports", self._imported),
-            Route("POST", "/api/v1/imports", self._import),
-            Route("GET", "/api/v1/messages/{message_id}", self._message),
-            Route("GET", "/api/v1/messages/{message_id}/evidence", self._evidence),
-            Route("POST", "/api/v1/restore/{peer}/give-up", self._give_up),
-            Route("GET", "/api/v1/federation", self._federation),
-            Route("POST", "/api/v1/federation/poll", self._poll),
+            Route("GET", "/healthz", self._healthz, Open.EVERYBODY),
+            Route("GET", "/readyz", self._readyz, Open.EVERYBODY),
+            Route("GET", "/metrics", self._metrics, Open.EVERYBODY),
+            Route("GET", "/api/v1/status", self._status, Permission.STATUS_READ),
+            Route("GET", "/api/v1/outbox", self._outbox, Permission.OUTBOX_READ),
+            Route("POST", "/api/v1/outbox/lanes/{peer}/pause", self._pause, Permission.OUTBOX_OPERATE),
+            Route("POST", "/api/v1/outbox/lanes/{peer}/resume", self._resume, Permission.OUTBOX_OPERATE),
+            Route("POST", "/api/v1/outbox/{message_id}/retry", self._retry, Permission.OUTBOX_OPERATE),
+            Route("GET", "/api/v1/cases", self._cases, Permission.CASES_READ),
+            Route("GET", "/api/v1/alarms", self._alarms, Permission.ALARMS_READ),
+            Route("GET", "/api/v1/imports", self._imported, Permission.IMPORTS_READ),
+            Route("POST", "/api/v1/imports", self._import, Permission.REPORTS_SEND),
+            Route("GET", "/api/v1/messages/{message_id}", self._message, Permission.OUTBOX_READ),
+            Route("GET", "/api/v1/messages/{message_id}/evidence", self._evidence, Permission.EVIDENCE_EXPORT),
+            Route("POST", "/api/v1/restore/{peer}/give-up", self._give_up, Permission.RESTORE_OPERATE),
+            Route("GET", "/api/v1/federation", self._federation, Permission.FEDERATION_READ),
+            Route("POST", "/api/v1/federation/poll", self._poll, Permission.FEDERATION_POLL),
+            *self._people.routes(),
         )
 
     def application(self) -> web.Application:
-        """Return the application to serve."""
+        """Return the application to serve.
+
+        Raises:
+            RuntimeError: a route does not say what it needs.
+        """
         application = web.Application(client_max_size=MAX_UPLOAD, middlewares=[self._watch.middleware, self._guard])
-        self._public = {(route.method, route.path) for route in self.routes() if route.public}
-        for route in self.routes():
-            application.router.add_route(route.method, route.path, route.handler)
+        self._door.admit(self.routes(), application)
+        self._door.check(application)
         return application
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            refused = self._refused(request)
+            refused = self._other_host(request) or await self._door.refusal(request)
             answer = refused if refused is not None else await handler(request)
+        except PeopleError as error:
+            answer = people_problem(error)
         except ExchangeError as error:
-            answer = _problem(_STATUS.get(error.code, 422), error.code.value, str(error), getattr(error, "advice", ""))
+            answer = problem(_STATUS.get(error.code, 422), error.code.value, str(error), getattr(error, "advice", ""))
         except _NoMessageIdError:
             title, advice = "Eso no es el identificador de un mensaje.", "Cópielo entero: `paradero outbox list`."
-            answer = _problem(404, "not-found", title, advice)
+            answer = problem(404, "not-found", title, advice)
         except web.HTTPException as error:
-            answer = _problem(
+            answer = problem(
                 error.status, "not-found" if error.status == 404 else "refused", "No hay nada así en este puerto.", ""
             )
         except Exception as error:  # noqa: BLE001 - type and place go to the log, nothing to the caller
             log.error("private-port-failed", exc_info=error)
-            answer = _problem(500, "internal", "Falla inesperada del nodo; véase su bitácora de servicio.", "")
+            answer = problem(500, "internal", "Falla inesperada del nodo; véase su bitácora de servicio.", "")
         answer.headers["Cache-Control"] = "no-store"
         answer.headers["X-Content-Type-Options"] = "nosniff"
         return answer
 
-    def _refused(self, request: web.Request) -> web.Response | None:
-        if request.host.rpartition(":")[0] not in self._hosts and request.host not in self._hosts:
-            return _problem(421, "not-me", "Este puerto no responde a ese nombre.", "Use 127.0.0.1.")
-        resource = request.match_info.route.resource
-        if resource is not None and (request.method, resource.canonical) in self._public:
+    def _other_host(self, request: web.Request) -> web.Response | None:
+        if request.host.rpartition(":")[0] in self._hosts or request.host in self._hosts:
             return None
-        given = request.headers.get("Authorization", "").removeprefix("Bearer ").encode()
-        if not hmac.compare_digest(given, self._token):
-            return _problem(
-                401, "unauthorised", "Falta la ficha de operador, o no es la de este nodo.", "Está en operator.token."
-            )
-        return None
+        return problem(421, "not-me", "Este puerto no responde a ese nombre.", "Use 127.0.0.1.")
+
+    async def _noted(self, request: web.Request, what: str, peer: NodeId | None = None) -> None:
+        """Write into the log who is about to do this, before it is done: no act without its leaf."""
+        await self._desk.record(what, actor=request[PRINCIPAL].actor, peer=peer)
 
     # -- handlers ----------------------------------------------------------------------------------------------------
 
     async def _healthz(self, _request: web.Request) -> web.Response:
-        return _json({})
+        return json_answer({})
 
     async def _readyz(self, _request: web.Request) -> web.Response:
         health = self._operations.health()
-        return _json({"ready": health.ready, "components": health.components}, status=200 if health.ready else 503)
+        return json_answer({"ready": health.ready, "components": health.components}, status=200 if health.ready else 503)
 
     async def _metrics(self, _request: web.Request) -> web.Response:
         return web.Response(body=await self._operations.metrics(), content_type="text/plain", charset="utf-8")
 
     async def _status(self, _request: web.Request) -> web.Response:
-        return _json(await self._operations.status())
+        return json_answer(await self._operations.status())
 
     async def _outbox(self, request: web.Request) -> web.Response:
         state = request.query.get("state", OutboxState.WAITING.value)
         if state not in set(OutboxState):
-            return _problem(422, "schema", "No hay un estado así.", "waiting, delivered, rejected o dead.")
-        return _json(await self._operations.outbox(state))
+            return problem(422, "schema", "No hay un estado así.", "waiting, delivered, rejected o dead.")
+        return json_answer(await self._operations.outbox(state))
 
     async def _pause(self, request: web.Request) -> web.Response:
         return await self._set_paused(request, paused=True)
@@ -137,63 +131,75 @@ class PrivateApi:
         try:
             peer = NodeId(request.match_info["peer"])
         except ValueError:
-            return _problem(422, "schema", "Eso no es el nombre de un nodo.", "Por ejemplo gt.minex.")
+            return problem(422, "schema", "Eso no es el nombre de un nodo.", "Por ejemplo gt.minex.")
+        await self._noted(request, "outbox.pause" if paused else "outbox.resume", peer)
         answer = await self._operations.pause(peer, paused=paused)
         if answer is None:
-            return _problem(404, "not-found", f"{peer} no es miembro de la red.", "Véase `paradero federation status`.")
-        return _json(answer)
+            return problem(404, "not-found", f"{peer} no es miembro de la red.", "Véase `paradero federation status`.")
+        return json_answer(answer)
 
     async def _give_up(self, request: web.Request) -> web.Response:
         try:
             peer = NodeId(request.match_info["peer"])
         except ValueError:
-            return _problem(422, "schema", "Eso no es el nombre de un nodo.", "Por ejemplo gt.minex.")
-        return _json(await self._operations.give_up(peer))
+            return problem(422, "schema", "Eso no es el nombre de un nodo.", "Por ejemplo gt.minex.")
+        await self._noted(request, "restore.give-up", peer)
+        return json_answer(await self._operations.give_up(peer))
 
     async def _retry(self, request: web.Request) -> web.Response:
-        if not await self._operations.retry(_message_id(request)):
-            return _problem(
+        message_id = _message_id(request)
+        await self._noted(request, f"outbox.retry {message_id}")
+        if not await self._operations.retry(message_id):
+            return problem(
                 404, "not-found", "Ningún mensaje en espera tiene ese identificador.", "Véase `paradero outbox list`."
             )
-        return _json({"retried": True})
+        return json_answer({"retried": True})
 
     async def _cases(self, _request: web.Request) -> web.Response:
-        return _json(await self._operations.cases())
+        return json_answer(await self._operations.cases())
 
     async def _alarms(self, _request: web.Request) -> web.Response:
-        return _json(await self._operations.alarms())
+        return json_answer(await self._operations.alarms())
 
     async def _imported(self, _request: web.Request) -> web.Response:
-        return _json(await self._operations.imported())
+        return json_answer(await self._operations.imported())
 
     async def _import(self, request: web.Request) -> web.Response:
         mapping = request.query.get("mapping", "")
         if not _MAPPING.fullmatch(mapping):
-            return _problem(422, "schema", "Falta el nombre del mapeo.", "`paradero adapter list` muestra los que hay.")
+            return problem(422, "schema", "Falta el nombre del mapeo.", "`paradero adapter list` muestra los que hay.")
         data = await request.read()
         self._watch.body_read(request)
-        return _json(await self._operations.import_file(mapping, request.query.get("name", ""), data))
+        principal = request[PRINCIPAL]
+
+        def may_send_for(office: Code) -> bool:
+            return principal.may_at(Permission.REPORTS_SEND, office)
+
+        by = Sender(principal.actor, may_send_for)
+        return json_answer(await self._operations.import_file(mapping, request.query.get("name", ""), data, by=by))
 
     async def _message(self, request: web.Request) -> web.Response:
         found = await self._operations.message(_message_id(request))
         return (
-            _problem(404, "not-found", "Este nodo no tiene ese mensaje.", "Véase `paradero outbox list`.")
+            problem(404, "not-found", "Este nodo no tiene ese mensaje.", "Véase `paradero outbox list`.")
             if found is None
-            else _json(found)
+            else json_answer(found)
         )
 
     async def _evidence(self, request: web.Request) -> web.Response:
-        bundle = await self._operations.evidence(_message_id(request))
+        message_id = _message_id(request)
+        await self._noted(request, f"evidence.export {message_id}")
+        bundle = await self._operations.evidence(message_id, actor=request[PRINCIPAL].actor)
         if bundle is None:
             advice = "Sólo hay constancia de mensajes propios con recibo; espere a que llegue."
-            return _problem(404, "not-found", "Aún no hay constancia de ese mensaje.", advice)
+            return problem(404, "not-found", "Aún no hay constancia de ese mensaje.", advice)
         return web.Response(body=bundle, content_type="application/json")
 
     async def _federation(self, _request: web.Request) -> web.Response:
-        return _json(await self._operations.federation())
+        return json_answer(await self._operations.federation())
 
     async def _poll(self, _request: web.Request) -> web.Response:
-        return _json(await self._operations.poll())
+        return json_answer(await self._operations.poll())
 
 
 class _NoMessageIdError(web.HTTPNotFound):
@@ -205,19 +211,3 @@ def _message_id(request: web.Request) -> MessageId:
         return MessageId(request.match_info["message_id"])
     except ValueError:
         raise _NoMessageIdError from None
-
-
-def _json(value: dict[str, Any], *, status: int = 200) -> web.Response:
-    return web.Response(body=_encode(value), status=status, content_type="application/json")
-
-
-def _encode(value: dict[str, Any]) -> bytes:
-    try:
-        return encode_object(value, limit=MAX_ANSWER)
-    except ExchangeError:
-        raise StorageError("the answer is too large; narrow the question") from None
-
-
-def _problem(status: int, code: str, title: str, advice: str) -> web.Response:
-    body = {"type": PROBLEM_URN + code, "title": title, "status": status, "advice": advice}
-    return web.Response(body=encode_object(body), status=status, content_type="application/problem+json")

@@ -11,7 +11,7 @@ from typing import Any
 
 import aiohttp
 
-from contracts.codec import parse_object
+from contracts.codec import encode_object, parse_object
 from contracts.errors import ExchangeError
 from contracts.ids import NodeId
 from gateway.demo.narrator import StepFailedError
@@ -30,6 +30,8 @@ class DemoNode:
     federation_port: int
     private_port: int
     process: asyncio.subprocess.Process | None = None
+    token: str | None = None
+    """Of the made-up officer who signed in; until then, and for a node where nobody works, its machine asks."""
 
     @property
     def config(self) -> Path:
@@ -68,7 +70,6 @@ class DemoNode:
         raise StepFailedError(f"{self.node} no está listo; véase {self.folder / 'serve.log'}")
 
     async def _ready(self, session: aiohttp.ClientSession) -> bool:
-        # As its operator: whoever else may listen there does not know our token.
         try:
             answer = await self.get(session, "/api/v1/status")
         except (aiohttp.ClientError, StepFailedError, ExchangeError):
@@ -76,21 +77,25 @@ class DemoNode:
         return answer["node"] == str(self.node) and answer["ready"] is True
 
     async def get(self, session: aiohttp.ClientSession, path: str, **query: str) -> dict[str, Any]:
-        """GET from the node's private port as its operator."""
+        """GET from the node's private port."""
         return parse_object(await self._call(session, "GET", path, query, None), limit=RESPONSE_LIMIT)
 
     async def get_bytes(self, session: aiohttp.ClientSession, path: str) -> bytes:
-        """GET raw bytes from the node's private port as its operator."""
+        """GET raw bytes from the node's private port."""
         return await self._call(session, "GET", path, {}, None)
 
     async def post(self, session: aiohttp.ClientSession, path: str, body: bytes | None = None, **query: str) -> dict[str, Any]:
-        """POST to the node's private port as its operator."""
+        """POST to the node's private port."""
         return parse_object(await self._call(session, "POST", path, query, body), limit=RESPONSE_LIMIT)
+
+    async def send(self, session: aiohttp.ClientSession, path: str, body: dict[str, Any]) -> dict[str, Any]:
+        """POST a JSON object to the node's private port."""
+        return await self.post(session, path, encode_object(body))
 
     async def _call(
         self, session: aiohttp.ClientSession, method: str, path: str, query: Mapping[str, str], body: bytes | None
     ) -> bytes:
-        token = (self.folder / "operator.token").read_text(encoding="ascii").strip()
+        token = self.token or (self.folder / "operator.token").read_text(encoding="ascii").strip()
         url = f"http://127.0.0.1:{self.private_port}{path}"
         headers = {"Authorization": f"Bearer {token}"}
         async with session.request(method, url, params=dict(query), data=body, headers=headers) as answer:

@@ -17,6 +17,7 @@ from gateway.demo.home import demo_home
 from gateway.demo.narrator import Narrator, StepFailedError, Telling
 from gateway.demo.ports import reserved_ports
 from gateway.demo.processes import DemoNode
+from gateway.demo.staff import OFFICER, appoint, hire, password_file
 from gateway.demo.tampering import tamper_with_copy, verify_bundle_file, verify_log, write
 
 SETTLE_SECONDS = 30.0
@@ -24,6 +25,8 @@ OPENING = "DEMOSTRACIÓN — personas y datos ficticios; red, llaves, TLS, firma
 CLOSING = """
 Los nodos siguen en marcha. Pruebe, en otra terminal:
 
+  Entrar como la persona oficial de un nodo (y al final: {paradero} logout --config {conamigua}):
+    {paradero} login {officer} --password-stdin --config {conamigua} < {password}
   La pantalla de un nodo:
     {paradero} status --config {conamigua}
   Lo que envió y a quién (sin contenido):
@@ -133,9 +136,12 @@ async def _opened(folder: Path | None, narrator: Narrator) -> AsyncIterator[Stag
         stack.push_async_callback(_stop_all, federation)
         with narrator.step("start", "Arrancan seis nodos, cada uno en su proceso, con TLS entre ellos") as telling:
             nodes = federation.nodes.values()
+            await asyncio.gather(*(appoint(node) for node in nodes))
             await asyncio.gather(*(node.start() for node in nodes))
             await asyncio.gather(*(node.until_ready(session) for node in nodes))
+            await asyncio.gather(*(hire(node, session) for node in nodes))
             telling.say(" · ".join(node.title for node in nodes), nodes=list(federation.nodes))
+            telling.say("En cada nodo del relato entra una persona oficial, con clave, invitada por quien administra.")
         yield Stage(federation, session, narrator)
 
 
@@ -157,6 +163,7 @@ async def _closing(stage: Stage, program: str) -> str:
     home = stage.federation.home
     paths = {
         "conamigua": stage.conamigua.config,
+        "password": password_file(stage.conamigua, OFFICER),
         "mapping": stage.conamigua.folder / "mappings" / "reportes_conamigua.toml",
         "bundle": home / "constancia.json",
         "altered": home / "gt.inacif-alterado" / "paradero.toml",
@@ -164,6 +171,7 @@ async def _closing(stage: Stage, program: str) -> str:
     }
     return CLOSING.format(
         paradero=program,
+        officer=OFFICER,
         message=await _first_report(stage),
         fingerprint=stage.federation.fingerprint,
         **{name: shlex.quote(str(path)) for name, path in paths.items()},

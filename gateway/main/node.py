@@ -23,8 +23,10 @@ from gateway.exchange.receive import Door, UnauthenticatedCounter
 from gateway.exchange.timekeeping import Timekeeper
 from gateway.exchange.together import Together
 from gateway.federation.client import HttpTransport, PeerAddress
+from gateway.main.people import people_desk
 from gateway.main.sources import source_reader
 from gateway.main.trust import Trust, open_trust, register_fetch
+from gateway.people.desk import PeopleDesk
 from gateway.storage.engine import Creator, DiskFailed, create_engine, create_read_engine
 from gateway.storage.log import AT_ONCE, Epoch, SqlLog
 from gateway.storage.read_models import ReadModels
@@ -100,6 +102,7 @@ class Node:
     door: Door
     ask_door: AskDoor
     operations: Operations
+    people: PeopleDesk
     log: SqlLog
     loops: tuple[Loop, ...]
 
@@ -171,9 +174,19 @@ async def open_node(  # noqa: PLR0913 - what a test may stand in for
             timekeeper=Timekeeper(clock, steady, trust.state.published_at, config.register_.hosted is not None),
             randomness=randomness or SystemRandomness(),
         )
+        people = people_desk(
+            engine,
+            read_engine,
+            keys,
+            limits=config.sessions,
+            leaves=capabilities.leaves,
+            clock=clock,
+            randomness=capabilities.randomness,
+            nudge_log=wake[Nudge.LOG].set,
+        )
         trust.node = capabilities
         await trust.follow()
-        yield _assemble(config, capabilities, trust, sql_log, ReadModels(read_engine), vault, keys, wake)
+        yield _assemble(config, capabilities, trust, sql_log, ReadModels(read_engine), vault, keys, wake, people)
 
 
 def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
@@ -185,6 +198,7 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
     vault: Vault,
     keys: NodeKeys,
     wake: Mapping[Nudge, asyncio.Event],
+    people: PeopleDesk,
 ) -> Node:
     strangers = UnauthenticatedCounter()
     workers = config.workers
@@ -220,6 +234,7 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
         door=Door(capabilities, ArrivalWriter(capabilities), strangers),
         ask_door=AskDoor(capabilities, strangers),
         operations=operations,
+        people=people,
         log=sql_log,
         loops=tuple(loops),
     )

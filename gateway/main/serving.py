@@ -94,7 +94,8 @@ async def _serve_private(node: Node) -> Site:
     config = node.config.private
     watch = Watch(Deadlines(header_seconds=75.0), Caps())
     token = read_secret(node.config.operator_token).decode("ascii").strip()
-    api = PrivateApi(node.operations, token=token, hosts=(config.host, "127.0.0.1", "localhost"), watch=watch)
+    hosts = (config.host, "127.0.0.1", "localhost")
+    api = PrivateApi(node.operations, node.people, token=token, hosts=hosts, watch=watch)
     return await serve_site(api.application(), watch, host=config.host, port=config.port)
 
 

@@ -18,12 +18,14 @@ from gateway.storage.snapshot import tables_of
 from gateway.storage.tables import (
     folio_counters,
     inbox,
+    invitations,
     leaf_staging,
     log_epochs,
     log_head,
     outbox,
     reconciliations,
     seen,
+    sessions,
     thread_keys,
 )
 from gateway.storage.unit_of_work import typed_errors
@@ -99,6 +101,8 @@ async def open_epoch(engine: AsyncEngine, old: OldHead, opening: Opening, *, now
             )
             await connection.execute(insert(log_head).values(id=old.epoch + 1, size=0))
             await _stage_first(connection, opening.leaf)
+            for table in (sessions, invitations):  # ended or used since the backup, perhaps: everybody signs in again
+                await connection.execute(delete(table))
             for prefix in opening.prefixes:
                 for year in range(opening.since.year, now.year + 1):
                     await _skip(connection, prefix, year)

@@ -11,6 +11,8 @@ import pytest
 
 from contracts.codec import decode_message, encode_object
 from contracts.errors import SchemaError
+from contracts.ids import ActorPseudonym
+from gateway.console.operations import Sender
 from gateway.exchange import desk
 from gateway.main import trial
 from gateway.main.trial import try_mapping
@@ -18,6 +20,7 @@ from tests.adapters.builders import archive, csv_text, parts, plain, written
 from tests.adapters.make_fixtures import FOLDER
 from tests.simulator.federation import NOW, simulated_federation
 
+CLERK = Sender(ActorPseudonym("a:ventanillaficticia"), lambda _office: True)
 ROOT = Path(__file__).parents[2]
 SOURCES = [("reportes_conamigua", "gt.conamigua", ".xlsx"), ("restos_ogis", "gt.minex", ".csv")]
 
@@ -64,8 +67,8 @@ async def compared(tmp_path, name, node, suffix):
         shutil.copy(FOLDER / f"{name}.toml", folder)
         data = (FOLDER / f"{name}{suffix}").read_bytes()
         tried = try_mapping(FOLDER / f"{name}.toml", None, limit=1000, policy=None, now=federation.clock.now())
-        answer = await sender.operations.import_file(name, "x", data)
-        again = await sender.operations.import_file(name, "x", data)
+        answer = await sender.operations.import_file(name, "x", data, by=CLERK)
+        again = await sender.operations.import_file(name, "x", data, by=CLERK)
         await federation.settle()
         left = await arrived(federation, answer)
     return tried, answer, again, left

@@ -9,35 +9,33 @@ from aiohttp.test_utils import TestClient, TestServer
 
 from gateway.console.private import PrivateApi
 from gateway.web import Caps, Deadlines, Watch
+from tests.people.hired import hired_at
 from tests.simulator.federation import simulated_federation
 
-TOKEN = "ficha-de-prueba"
 FIXTURES = Path(__file__).parents[2] / "gateway" / "demo" / "fixtures"
 
 
 @pytest.fixture
 async def client(tmp_path):
     async with simulated_federation(tmp_path, "gt.igm.mbmid", "gt.conamigua") as federation:
+        node = federation.nodes["gt.conamigua"]
         watch = Watch(Deadlines(), Caps())
-        api = PrivateApi(federation.nodes["gt.conamigua"].operations, token=TOKEN, hosts=("127.0.0.1",), watch=watch)
+        api = PrivateApi(node.operations, node.people, token="ficha-de-prueba", hosts=("127.0.0.1",), watch=watch)
         async with TestClient(TestServer(api.application(), host="127.0.0.1")) as found:
             found.api = api
             found.federation = federation
+            found.officer = await signed_in(node, "o.ficticia", "officer@huehuetenango")
+            found.technician = await signed_in(node, "t.ficticia", "node-admin")
             yield found
 
 
-async def test_every_route_but_the_public_ones_needs_the_token(client):
-    for route in client.api.routes():
-        path = route.path.replace("{peer}", "gt.minex").replace("{message_id}", "01990000-0000-7000-8000-000000000001")
-        for headers in ({}, {"Authorization": "Bearer wrong"}, {"Authorization": f"Basic {TOKEN}"}):
-            answer = await client.request(route.method, path, headers=headers)
-            assert (answer.status == 401) is not route.public, (route.path, answer.status)
-    assert {route.path for route in client.api.routes() if route.public} == {"/healthz", "/readyz", "/metrics"}
+async def signed_in(node, login, post):
+    return {"Authorization": f"Bearer {await hired_at(node.people, post, login=login)}"}
 
 
-async def test_with_the_token_every_read_answers(client):
-    for path in ("status", "outbox", "cases", "alarms", "imports", "federation"):
-        answer = await client.get(f"/api/v1/{path}", headers={"Authorization": f"Bearer {TOKEN}"})
+async def test_every_read_of_an_officer_answers(client):
+    for path in ("status", "outbox", "cases", "alarms", "imports", "federation", "offices", "session"):
+        answer = await client.get(f"/api/v1/{path}", headers=client.officer)
         assert answer.status == 200, path
         assert answer.headers["Cache-Control"] == "no-store"
 
@@ -63,7 +61,9 @@ async def test_another_host_name_is_refused(client, host):
     ],
 )
 async def test_bad_input_is_a_problem_with_a_title(client, method, path, status):
-    answer = await client.request(method, f"/api/v1/{path}", headers={"Authorization": f"Bearer {TOKEN}"})
+    answer = await client.request(
+        method, f"/api/v1/{path}", headers=client.technician if "lanes" in path or "retry" in path else client.officer
+    )
     assert answer.status == status
     body = await answer.json(content_type=None)
     assert body["title"]
@@ -80,9 +80,7 @@ async def test_an_import_of_many_rows_is_answered_for_row_by_row(client):
     shutil.copy(FIXTURES / "reportes_conamigua.toml", mappings)
     # Rows that wait for a person: nothing is sealed, and the answer is long all the same.
     text = "Nombres,Apellidos,Edad\n" + "".join(f"Ficticio {number},Caal,30\n" for number in range(6000))
-    answer = await client.post(
-        "/api/v1/imports?mapping=reportes_conamigua", data=text.encode(), headers={"Authorization": f"Bearer {TOKEN}"}
-    )
+    answer = await client.post("/api/v1/imports?mapping=reportes_conamigua", data=text.encode(), headers=client.officer)
     body = await answer.read()
     assert answer.status == 200, body[:200]
     assert len(body) > 512 * 1024

@@ -37,10 +37,12 @@ from keys.register.ceremony import EnrolmentRequest, Holders, Preset, publish, s
 from keys.register.client import RegisterClient, fingerprint
 from keys.register.custodians import Custodian, new_custodian
 from keys.register.repository import Repository
+from tests.people.hired import hired
 
 MBMID, DESK, PGN, MINEX = "gt.igm.mbmid", "gt.conamigua", "gt.pgn", "gt.minex"
 ROLES = {MBMID: Role.SEARCH_MECHANISM, DESK: Role.MIGRANT_COUNCIL, PGN: Role.CHILD_PROTECTION, MINEX: Role.FOREIGN_MINISTRY}
 HOST = "127.0.0.1"
+OFFICE = "oficina"
 READY_SECONDS = 180.0
 _SETTINGS = """{top}[register]
 hosted = "{register}"
@@ -120,6 +122,7 @@ class RealNode:
     spans: list[float] = field(default_factory=list)
     """Seconds from each start to readiness."""
     _since: float = 0.0
+    _token: str | None = None
 
     @property
     def config(self) -> NodeConfig:
@@ -180,9 +183,10 @@ class RealNode:
         return f"http://{HOST}:{self.config.private.port}"
 
     async def call(self, method: str, path: str, data: bytes | None = None, **query: str) -> tuple[int, Any]:
-        """Call the private port as the operator; return status and JSON."""
-        token = self.config.operator_token.read_text().strip()
-        headers = {"Authorization": f"Bearer {token}"}
+        """Call the private port as an officer of the node's office; return status and JSON."""
+        if self._token is None:
+            self._token = await hired(self.config, f"officer@{OFFICE}")
+        headers = {"Authorization": f"Bearer {self._token}"}
         async with (
             aiohttp.ClientSession() as session,
             session.request(method, f"{self._private}{path}", params=query, data=data, headers=headers) as answer,

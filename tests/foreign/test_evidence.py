@@ -10,7 +10,7 @@ from itertools import chain
 
 import pytest
 
-from contracts.ids import KeyId, MessageId
+from contracts.ids import ActorPseudonym, KeyId, MessageId
 from contracts.register import KeysetLog
 from gateway.exchange.desk import send_rows
 from keys import evidence as ours
@@ -27,6 +27,7 @@ from tests.keys.test_evidence import LIES, REFUSED
 from tests.simulator.federation import simulated_federation
 
 DAY = 86_400
+OFFICER = ActorPseudonym("a:oficialficticia")
 
 
 @pytest.fixture(scope="module")
@@ -190,7 +191,7 @@ async def test_a_real_exchange_between_whole_nodes_is_proved_to_a_stranger(tmp_p
         known = {"root": register.fingerprint(federation.register.root_bytes()), "witnesses": ()}
         assert len(message_ids) == 2
         for message_id in message_ids:
-            data = await node.operations.evidence(MessageId(message_id))
+            data = await node.operations.evidence(MessageId(message_id), actor=OFFICER)
             mine, other = both(data, now=int(federation.clock.now().timestamp()), **known)
             assert mine == other
             assert mine[1:] == (True, True), mine[0]
@@ -207,5 +208,5 @@ async def test_after_its_sender_changed_keys_a_real_exchange_is_still_proved(tmp
                               seq=claims.seq + 1, now=federation.clock.now())  # fmt: skip
         stage_keyset(federation.register, renewed, now=federation.clock.now())
         await federation.publish()
-        data = await node.operations.evidence(MessageId(message_ids[0]))
+        data = await node.operations.evidence(MessageId(message_ids[0]), actor=OFFICER)
         assert agreed(data, now=int(federation.clock.now().timestamp()), witnesses=()) is None

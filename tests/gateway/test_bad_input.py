@@ -99,7 +99,10 @@ FILE_COMMANDS = [
         "status", "status --json", "doctor", "doctor --json", "serve", "db check", "db check --json", "db upgrade", "outbox list",
         "outbox show x", "outbox retry x", "outbox pause x", "outbox resume x", "federation status", "federation poll",
         "adapter list", "evidence export x", "backup list", "backup list --json", "backup now", "backup give-up gt.pgn",
-        "backup key OUT", "keys renew", "keys renew --json",
+        "backup key OUT", "keys renew", "keys renew --json", "login x", "logout", "whoami", "user list", "user bootstrap x --name x", "user recover x",
+        "user add x --name x --role auditor", "user invite x", "user enable x", "user disable x", "user set-password",
+        "user roles x --role auditor", "office list", "office close x", "office members x", "office next x",
+        "office add x --name-es x --name-en x --zone UTC",
     )),
     "backup verify F", "backup verify F --json", "backup verify F --identity F", "backup key F/x --config C",
     "backup restore F --identity F --keys F --config C", "backup restore F --identity F --without-keys --config C",
@@ -148,7 +151,8 @@ def test_the_table_knows_every_command():
 
 
 @pytest.mark.parametrize("command", ["status", "outbox list", "outbox show x", "outbox retry x", "outbox pause gt.x",
-                                     "outbox resume gt.x", "federation status", "federation poll", "evidence export x"])  # fmt: skip
+                                     "outbox resume gt.x", "federation status", "federation poll", "evidence export x",
+                                     "whoami", "user list", "user disable x", "office list", "office next x"])  # fmt: skip
 def test_a_node_that_is_stopped_or_is_another_program_is_unreachable(call, node, command):
     assert call(*command.split(), "--config", node)[0] == ExitCode.UNREACHABLE
 

@@ -32,6 +32,7 @@ from keys.jose import sign_jws
 from keys.sealing import MESSAGE_TYP
 from keys.vault import Vault
 from tests.adapters.make_fixtures import FOLDER
+from tests.people.hired import hired_at
 from tests.promises.canaries import CANARIES, DOCUMENT, FAMILY, GIVEN, PHONE, SENTENCE
 from tests.promises.life import LOCATE, MBMID, TRANSFER, draft, envelope_of, ping, row
 from tests.simulator.federation import simulated_federation
@@ -131,7 +132,7 @@ async def knocking(node, own, folder):
         public = await serve_site(api.application(), watch, host="127.0.0.1", port=0)
         stack.push_async_callback(public.close)
         token = own.config.operator_token.read_text().strip()
-        inner = PrivateApi(own.operations, token=token, hosts=("127.0.0.1",), watch=watch)
+        inner = PrivateApi(own.operations, own.people, token=token, hosts=("127.0.0.1",), watch=watch)
         private = await serve_site(inner.application(), watch, host="127.0.0.1", port=0)
         stack.push_async_callback(private.close)
         session = await stack.enter_async_context(aiohttp.ClientSession())
@@ -142,7 +143,8 @@ async def knocking(node, own, folder):
                 answers.append(await got.text())
         async with session.get(f"{base}/trust/targets/{DOCUMENT}", headers=odd) as got:
             answers.append(await got.text())
-        operator = {**odd, "Authorization": f"Bearer {token}"}
+        officer = await hired_at(own.people, "officer@huehuetenango")
+        operator = {**odd, "Authorization": f"Bearer {officer}"}
         base = f"http://127.0.0.1:{private.port}"
         for path in ("/metrics", "/readyz", "/api/v1/status", "/api/v1/cases", "/api/v1/alarms", "/api/v1/imports", f"/api/v1/{DOCUMENT}",
                      f"/api/v1/outbox?state={DOCUMENT}", f"/api/v1/messages/{DOCUMENT}", "/api/v1/outbox"):  # fmt: skip

@@ -1,0 +1,63 @@
+"""The demo's people: an administrator and an officer at each node the story works at, who sign in as people do."""
+
+import asyncio
+import secrets
+from pathlib import Path
+
+import aiohttp
+
+from gateway.config import load_config
+from gateway.demo.processes import DemoNode
+from gateway.main.first_person import make_first_administrator
+from keys.keystore import write_durably
+
+ADMINISTRATOR, OFFICER = "administra", "oficial"
+# Node: its office, as the mappings of the fixtures name it, and what it is called.
+OFFICES = {
+    "gt.igm.mbmid": ("sede", "Sede central (ficticia)", "Headquarters (made up)", "America/Guatemala", "GT"),
+    "gt.conamigua": ("huehuetenango", "Huehuetenango (ficticia)", "Huehuetenango (made up)", "America/Guatemala", "GT"),
+    "gt.minex": (
+        "consulado-houston",
+        "Consulado en Houston (ficticio)",
+        "Houston consulate (made up)",
+        "America/Chicago",
+        "US",
+    ),
+    "gt.pgn": ("alba-keneth", "Alba-Keneth (ficticia)", "Alba-Keneth (made up)", "America/Guatemala", "GT"),
+}
+
+
+def password_file(node: DemoNode, login: str) -> Path:
+    """Return where the demo keeps a made-up person's password (0600), for who tries the node by hand."""
+    return node.folder / f"{login}.clave"
+
+
+async def appoint(node: DemoNode) -> None:
+    """Make the node's first administrator, on its files, before it starts."""
+    if str(node.node) in OFFICES:
+        password = await _new_password(node, ADMINISTRATOR)
+        await make_first_administrator(load_config(node.config), ADMINISTRATOR, "Ficticia Administra", password)
+
+
+async def hire(node: DemoNode, session: aiohttp.ClientSession) -> None:
+    """As the administrator, open the office and invite an officer; as the officer, accept and stay signed in."""
+    if str(node.node) not in OFFICES:
+        return
+    code, name_es, name_en, zone, calendar = OFFICES[str(node.node)]
+    password = await asyncio.to_thread(password_file(node, ADMINISTRATOR).read_text, "utf-8")
+    entry = {"login": ADMINISTRATOR, "password": password.strip()}
+    node.token = str((await node.send(session, "/api/v1/session", entry))["token"])
+    office = {"code": code, "name_es": name_es, "name_en": name_en, "zone": zone, "calendar": calendar}
+    await node.send(session, "/api/v1/offices", office)
+    person = {"login": OFFICER, "name": "Ficticio Oficial", "posts": [f"officer@{code}"]}
+    invitation = (await node.send(session, "/api/v1/people", person))["invitation"]
+    chosen = await _new_password(node, OFFICER)
+    # The administrator's session is presented and ends: nobody is left signed in who reads no cases.
+    accepted = {"login": OFFICER, "invitation": invitation, "password": chosen}
+    node.token = str((await node.send(session, "/api/v1/session/invitation", accepted))["token"])
+
+
+async def _new_password(node: DemoNode, login: str) -> str:
+    password = secrets.token_urlsafe(18)
+    await asyncio.to_thread(write_durably, password_file(node, login), f"{password}\n".encode())
+    return password
