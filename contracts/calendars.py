@@ -82,7 +82,7 @@ class OfficeCalendar:
 
     def is_open(self, at: datetime) -> bool:
         """Return whether the office works at `at`."""
-        return any(start <= at < end for start, end in self._spans(at))
+        return any(start <= at < end for start, end in self._spans(at, days=1))
 
     def next_working_moment(self, at: datetime) -> datetime:
         """Return `at` while the office is open, else when it opens next (UTC).
@@ -133,10 +133,10 @@ class OfficeCalendar:
                 return opens, closes
         raise CalendarError("the office does not open")
 
-    def _spans(self, at: datetime) -> Iterator[tuple[datetime, datetime]]:
+    def _spans(self, at: datetime, *, days: int = _LONGEST) -> Iterator[tuple[datetime, datetime]]:
         """Yield openings as instants (UTC), in order, from the local day of `at` on."""
         day = at.astimezone(self.zone).date()
-        for _ in range(_LONGEST):
+        for _ in range(days):
             openings = self.week[day.weekday()]
             if openings and not self.holidays.closed(day):
                 for opening in openings:

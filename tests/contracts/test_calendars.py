@@ -132,6 +132,14 @@ def test_a_year_nobody_gave_the_holidays_of_is_no_year_without_holidays():
         calendar.deadline(datetime(2026, 12, 31, 16, 30, tzinfo=UTC), timedelta(hours=1))
 
 
+def test_a_question_about_today_needs_no_holidays_of_years_to_come():
+    calendar = OfficeCalendar(ZoneInfo("UTC"), week(OFFICE), Holidays(frozenset({2026}), frozenset({date(2026, 12, 30)})))
+    assert not calendar.is_open(datetime(2026, 12, 30, 9, tzinfo=UTC))
+    assert not calendar.is_open(datetime(2026, 12, 31, 7, tzinfo=UTC))
+    assert not calendar.is_open(datetime(2026, 12, 31, 20, tzinfo=UTC))
+    assert calendar.next_working_moment(datetime(2026, 12, 30, 9, tzinfo=UTC)) == datetime(2026, 12, 31, 8, tzinfo=UTC)
+
+
 def test_an_office_that_never_opens_is_told():
     days = [[Opening(480, 960)], [], [], [], [], [], []]
     mondays = frozenset(date(2024, 1, 1) + timedelta(days=n) for n in range(2557))
