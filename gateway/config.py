@@ -4,6 +4,7 @@ Every option stands, with its meaning, in `deploy/paradero.example.toml`; a test
 """
 
 import os
+import pwd
 import socket
 import tomllib
 from hashlib import sha256
@@ -194,10 +195,16 @@ def config_path(explicit: Path | None) -> Path:
 
 
 def sessions_folder() -> Path:
-    """Return where a person's commands keep who signed in to which node: $XDG_CONFIG_HOME/paradero, or ~/.config/paradero."""
-    home = os.environ.get("XDG_CONFIG_HOME")
-    base = Path(home) if home and Path(home).is_absolute() else Path.home() / ".config"
-    return base / "paradero"
+    """Return where a person's commands keep who signed in to which node: $XDG_CONFIG_HOME/paradero, or ~/.config/paradero.
+
+    Under `runuser` the environment is still root's: a folder that belongs to somebody else is not taken for one's own.
+    """
+    home = Path.home()
+    if home.exists() and home.stat().st_uid != os.geteuid():
+        home = Path(pwd.getpwuid(os.geteuid()).pw_dir)
+        return home / ".config" / "paradero"
+    configured = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    return (configured if configured.is_absolute() else home / ".config") / "paradero"
 
 
 def load_config(path: Path) -> NodeConfig:

@@ -11,8 +11,11 @@ from typing import Any
 from contracts.errors import ConfigurationError, ExchangeError
 from gateway.config import NodeConfig
 from gateway.federation.tls import server_context
+from gateway.people.ports import PersonState, Post
+from gateway.people.roles import Role
 from gateway.storage.backups import reconciling, recorded_backups
 from gateway.storage.engine import create_engine, create_read_engine
+from gateway.storage.people import SqlPeopleReader
 from gateway.storage.revisions import Schema
 from gateway.storage.selfcheck import Finding, check_database
 from keys.keystore import load_node_keys, read_secret
@@ -83,7 +86,7 @@ async def diagnose(config: NodeConfig, now: datetime) -> list[Diagnosis]:
                 "refuse", f"Una base de datos no responde ({error}).", "Compruebe ruta, permisos, y el servidor si lo hay."
             )
         )
-    return [*found, *await _backups(config, now), *_register(config, now)]
+    return [*found, *await _people(config), *await _backups(config, now), *_register(config, now)]
 
 
 # -- the machine ----------------------------------------------------------------------------------------------------------
@@ -201,6 +204,25 @@ def _validity(what: str, until: datetime, now: datetime, advice: str) -> Diagnos
     if until - now < _SOON:
         return Diagnosis("warn", f"{what} vence el {until:%Y-%m-%d}.", advice)
     return Diagnosis("ok", f"{what} vale hasta el {until:%Y-%m-%d}.")
+
+
+async def _people(config: NodeConfig) -> list[Diagnosis]:
+    """Whether somebody can come in, and whether passwords would cross a network in the clear."""
+    found = []
+    if config.private.host not in {"127.0.0.1", "::1", "localhost"}:
+        advice = 'Ponga [private] host = "127.0.0.1"; para entrar desde otro equipo, un túnel SSH o un proxy con TLS.'
+        found.append(Diagnosis("warn", "El puerto privado escucha en la red, y por él viajan claves sin cifrar.", advice))
+    engine = create_read_engine(config.main_database)
+    try:
+        people = await SqlPeopleReader(engine).people()
+    except ExchangeError:
+        return found  # told already
+    finally:
+        await engine.dispose()
+    if any(item.person.state is PersonState.ENABLED and Post(Role.NODE_ADMIN, None) in item.posts for item in people):
+        return [*found, Diagnosis("ok", "Alguien administra este nodo.")]
+    advice = "Ejecute aquí `paradero user bootstrap USUARIO --name NOMBRE`; si la hubo, `paradero user recover USUARIO`."
+    return [*found, Diagnosis("warn", "Nadie puede entrar a administrar este nodo.", advice)]
 
 
 async def _backups(config: NodeConfig, now: datetime) -> list[Diagnosis]:

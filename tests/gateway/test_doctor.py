@@ -28,6 +28,7 @@ from keys.register.ceremony import (
 from keys.register.client import RegisterClient, fingerprint, read_folder
 from keys.register.custodians import new_custodian
 from keys.register.repository import Repository
+from tests.people.hired import hired
 
 NOW = SystemClock().now().replace(microsecond=0)
 FOUNDED = NOW - timedelta(minutes=5)
@@ -82,10 +83,11 @@ async def world(tmp_path):
     return await World(tmp_path).make()
 
 
-async def test_a_healthy_node_has_nothing_to_be_told_but_that_it_has_no_backup(world):
+async def test_a_healthy_node_has_nothing_to_be_told_but_that_it_has_nobody_and_no_backup(world):
     found = await world.told()
     told = [what for what in found if "memoria" not in what]  # the test's own folder may be a tmpfs
-    assert told == ["Este nodo no tiene ningún respaldo."]
+    assert told == ["Nadie puede entrar a administrar este nodo.", "Este nodo no tiene ningún respaldo."]
+    await hired(world.settings, "auditor")
     add_recovery_key(world.settings, world.folder / "recovery.key")
     await back_up(world.settings, world.config, None, NOW)
     assert [what for what in await world.told() if "memoria" not in what] == []
@@ -140,6 +142,12 @@ def joined_only(world):
 
 
 UNSAFE = {
+    "a private port on the network": (
+        rewrite("[private]", '[private]\nhost = "0.0.0.0"'),
+        "warn",
+        "claves sin cifrar",
+        "127.0.0.1",
+    ),
     "an online key of another": (strange_online_key, "refuse", "llave en línea", "federation custodian"),
     "joined, never started": (joined_only, "warn", "aún no ha traído", "Arranque"),
     "others enter": (chmod("", 0o755), "warn", "pueden entrar", "chmod 700"),
