@@ -9,6 +9,7 @@ import aiohttp
 
 from contracts.codec import encode_object, parse_object
 from contracts.errors import ExchangeError
+from gateway.cli.listener import stranger_listens
 from gateway.cli.output import EXIT_BY_STATUS, ExitCode, fail, reason, reported
 from gateway.cli.sessions import SessionFile
 from gateway.config import NodeConfig, config_path, load_config
@@ -83,6 +84,7 @@ class LocalNode:
         body: bytes | None,
         headers: Mapping[str, str] | None = None,
     ) -> bytes:
+        self._refuse_strangers()
         headers = {"Authorization": f"Bearer {self._token()}"} if headers is None else headers
         timeout = aiohttp.ClientTimeout(total=600, sock_connect=5)
         try:
@@ -110,6 +112,19 @@ class LocalNode:
         if status >= 400:
             self._refused(status, data)
         return data
+
+    def _refuse_strangers(self) -> None:
+        """End the command where another user of this machine listens in the node's place: it must get no secret."""
+        try:
+            owner = self._config.data.stat().st_uid
+        except OSError:
+            return  # no folder, no node; there is nobody to compare with
+        if stranger_listens(self._config.private.host, self._config.private.port, owner):
+            fail(
+                ExitCode.UNREACHABLE,
+                f"En {self._base} escucha otro usuario de este equipo, no el nodo {self._config.node}. No se le envió nada.",
+                advice="Avise a quien administra: ¿quién usa el puerto? ss -ltnp. Después, arranque el nodo.",
+            )
 
     def _kept(self) -> str | None:
         with reported():

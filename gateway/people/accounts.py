@@ -127,11 +127,13 @@ async def accept(login: str, code: str, password: str, knock: Knock, desk: Peopl
         WrongCredentialsError: no such invitation for that login, or it has expired or was used.
         InvalidError: not a password; the invitation is not used up.
     """
-    digest = secret_digest(code)
-    kept = await desk.passwords.hash(checked_password(password, login)) if digest is not None else None
-    now = desk.clock.now()
+    digest, now = secret_digest(code), desk.clock.now()
     async with desk.begin() as work:
-        person_id = None if digest is None else await work.sessions.take(digest, now=now)
+        if digest is None or not await work.sessions.invited(digest, now=now):
+            raise WrongCredentialsError  # before the hash: a stranger must not make us work
+    kept = await desk.passwords.hash(checked_password(password, login))
+    async with desk.begin() as work:
+        person_id = await work.sessions.take(digest, now=now)
         person = None if person_id is None else await work.persons.by_id(person_id)
         if person is None or person.login != login or person.state is not PersonState.INVITED:
             raise WrongCredentialsError

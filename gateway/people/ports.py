@@ -179,6 +179,10 @@ class Sessions(Protocol):
         """File an invitation in place of any earlier one of that person."""
         ...
 
+    async def invited(self, digest: bytes, *, now: datetime) -> bool:
+        """Return whether there is such an invitation, good until later than now."""
+        ...
+
     async def take(self, digest: bytes, *, now: datetime) -> PersonId | None:
         """Use an invitation up; return whose it was, None when there is none or it has expired."""
         ...

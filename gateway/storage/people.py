@@ -31,6 +31,7 @@ from gateway.storage.tables import approvals, devices, invitations, offices, per
 from gateway.storage.unit_of_work import typed_errors
 
 _DEVICES = 10
+_SWEPT = 200
 
 
 class SqlPersons:
@@ -160,6 +161,11 @@ class SqlSessions:
         }
         await self._connection.execute(insert(invitations).values(row))
 
+    async def invited(self, digest: bytes, *, now: datetime) -> bool:
+        """Return whether there is such an invitation, good until later than now."""
+        here = (invitations.c.digest == digest) & (invitations.c.expires_ms > to_ms(now))
+        return (await self._connection.execute(select(invitations.c.digest).where(here))).one_or_none() is not None
+
     async def take(self, digest: bytes, *, now: datetime) -> PersonId | None:
         """Use an invitation up; return whose it was, None when there is none or it has expired."""
         gone = delete(invitations).where(invitations.c.digest == digest)
@@ -202,7 +208,16 @@ class SqlFailures:
             values = {"failures": one.count, "last_ms": to_ms(one.last_at), "until_ms": to_ms(one.until)}
             here = sign_in_failures.c.bucket == one.key
             await self._connection.execute(update(sign_in_failures).where(here).values(values))
-        await self._connection.execute(delete(sign_in_failures).where(sign_in_failures.c.last_ms < to_ms(forget_before)))
+        # Rows that another attempt holds are left for the next sweep: two that sweep each other's would both wait.
+        old = (
+            select(sign_in_failures.c.bucket)
+            .where(sign_in_failures.c.last_ms < to_ms(forget_before))
+            .limit(_SWEPT)
+            .with_for_update(skip_locked=True)
+        )
+        gone = list((await self._connection.execute(old)).scalars())
+        if gone:
+            await self._connection.execute(delete(sign_in_failures).where(sign_in_failures.c.bucket.in_(gone)))
 
     async def clear(self, key: bytes) -> None:
         """Forget one bucket."""

@@ -62,6 +62,25 @@ async def test_a_bad_password_does_not_use_the_invitation_up(world):
     await world.accept(OFFICER, invitation)
 
 
+async def test_an_invitation_somebody_made_up_is_refused_before_any_work(world):
+    hashed = []
+
+    class Counting:
+        async def hash(self, password):
+            hashed.append(password)
+            return "x"
+
+    world.api._people._desk = replace(world.desk, passwords=Counting())
+    body = {"login": OFFICER, "invitation": "A" * 43, "password": password_of(OFFICER)}
+    for invitation in ("A" * 43, "x", ""):
+        assert (await world.call("POST", "/api/v1/session/invitation", None, body | {"invitation": invitation}))[0] == 401
+    assert hashed == []
+    # Control: a real one is hashed for.
+    real = await world.invited(OFFICER, f"officer@{OFFICE}")
+    assert (await world.call("POST", "/api/v1/session/invitation", None, body | {"invitation": real}))[0] == 200
+    assert hashed == [password_of(OFFICER)]
+
+
 async def test_a_wrong_password_and_an_unknown_user_are_told_the_same(world):
     wrong = await world.login(ADMIN, home="x", password="otra clave cualquiera", code=3)
     nobody = await world.login("nadie.ficticia", home="x", password="otra clave cualquiera", code=3)
