@@ -197,11 +197,12 @@ def test_every_command_it_suggests_works_when_pasted(tmp_path):
     try:
         told = until(process, "Ctrl-C")
         commands = [line.strip() for line in told[told.index("Pruebe") :].splitlines() if line.startswith("    ")]
+        account = {**os.environ, "XDG_CONFIG_HOME": str(tmp_path / "account")}
         codes = [
-            subprocess.run(command, shell=True, cwd=ROOT, capture_output=True, timeout=60, check=False).returncode
+            subprocess.run(command, shell=True, cwd=ROOT, env=account, capture_output=True, timeout=60, check=False).returncode
             for command in commands
         ]
-        assert codes == [0, 0, 9, 0, 0, 8], commands  # 9: some sample rows need a person; 8: the log that was tampered with
+        assert codes == [0, 0, 0, 9, 0, 0, 8], commands  # 9: some sample rows need a person; 8: the log that was tampered with
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)

@@ -64,6 +64,16 @@ async def test_approvals_given_at_once_through_two_sessions_are_one(world):
     assert set(counts) == {1}
 
 
+async def test_people_who_come_in_at_once_all_come_in(world):
+    from gateway.people.sign_in import Knock, sign_in
+    from tests.people.world import password_of
+
+    logins = [ADMIN, ANA, EVA] * 3
+    found = await asyncio.gather(*(sign_in(login, password_of(login), Knock("desk"), world.desk) for login in logins))
+    assert [str(one.principal.login) for one in found] == logins
+    assert len({one.token for one in found}) == len(logins)
+
+
 async def test_a_machine_approves_nothing(world):
     principal = world.api._door._machine(world.clock.now())
     with pytest.raises(InvalidError):

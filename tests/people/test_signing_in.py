@@ -302,6 +302,14 @@ async def test_the_wait_outlives_a_restart(world):
         await module.sign_in(ADMIN, password_of(ADMIN), module.Knock("elsewhere"), node.people)
 
 
+async def test_an_office_that_shares_an_address_is_not_held_up_by_its_typing_errors(world):
+    await quick(world)
+    for number in range(100):  # one every twelve minutes, all day, by different people
+        assert await guess(world, login=f"p{number}.ficticia") == 401
+        world.clock.forward(minutes=12)
+    await world.login(ADMIN, home="a new machine")
+
+
 async def test_whoever_works_here_comes_in_all_through_the_guessing(world):
     """From a device they signed in from before; from a new one a minute after the guessing ends."""
     await quick(world)
