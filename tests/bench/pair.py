@@ -2,7 +2,6 @@
 
 import asyncio
 import json
-import os
 import signal
 import sys
 import time
@@ -19,8 +18,8 @@ from gateway.demo.ports import reserved_ports
 from gateway.demo.processes import DemoNode
 from gateway.main.setup import upgrade_databases
 from tests.bench.messages import DESTINATION, SOURCE
+from tests.bench.proc import cpu_seconds
 
-TICK = os.sysconf("SC_CLK_TCK")
 READY_TRIES = 6
 
 
@@ -72,8 +71,7 @@ class Process:
 
     def cpu(self):
         """Return the CPU seconds the process used so far (user and system)."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        return cpu_seconds(self.pid)
 
     def resident_mb(self):
         """Return the resident memory in MB."""
@@ -120,6 +118,8 @@ class Pair:
             "cpu_ms_receive": receive,
             "cpu_ms": send + receive,
             "bytes": answer["bytes"] / count,
+            "payload": answer["payload"] / count,
+            "padding": answer["padding"] / count,
             "p50_ms": times[count // 2] * 1000,
             "p99_ms": times[min(count - 1, count * 99 // 100)] * 1000,
         }
