@@ -57,6 +57,7 @@ inbox = Table(
     Column("last_error", String(64)),
     Index("ix_inbox_waiting", "due_ms", sqlite_where=_waiting, postgresql_where=_waiting),
     Index("ix_inbox_thread_id", "thread_id"),
+    Index("ix_inbox_message_id", "message_id"),
     Index("ix_inbox_received", "sender", "received_ms"),
 )
 
