@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import signal
 import sys
 import time
@@ -32,6 +33,7 @@ class Process:
     ready_seconds: float = 0.0
     process: asyncio.subprocess.Process | None = None
     prefix: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
     _streams: tuple = field(default=())
 
     async def start(self, session):
@@ -41,6 +43,7 @@ class Process:
             self.process = await asyncio.create_subprocess_exec(
                 *self.prefix, sys.executable, "-m", "tests.bench.launcher", str(self.node.config), str(self.socket),
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, process_group=0,
+                env={**os.environ, **self.environment},
             )  # fmt: skip
         for _ in range(READY_TRIES - 1):  # a machine under load takes its time
             with suppress(StepFailedError):
@@ -99,6 +102,8 @@ class Pair:
 
     sender: Process
     receiver: Process
+    others: tuple[str, ...] = ()
+    """The federation's other members, whom nobody runs."""
 
     async def exchange(self, **options):
         """Carry messages; return rates, latencies and CPU of both ends until all is filed and logged."""
@@ -142,8 +147,11 @@ def _as_shipped(node, urls):
 
 
 @asynccontextmanager
-async def running_pair(home, *, databases=None, prefix=()):
-    """Found a federation in `home` and run two of its nodes; `databases` makes URLs for one node, `prefix` goes before python."""
+async def founded_pair(home, *, databases=None, prefix=(), environment=None):
+    """Found a federation in `home`; two of its nodes, not started.
+
+    `databases` makes URLs for one node, `prefix` goes before python, `environment` is added to the nodes' own.
+    """
     with reserved_ports(12) as ports:
         federation = await found_demo(home, ports)
         processes = []
@@ -152,12 +160,27 @@ async def running_pair(home, *, databases=None, prefix=()):
             _as_shipped(node, databases() if databases else None)
             if databases:
                 await asyncio.to_thread(upgrade_databases, load_config(node.config))
-            processes.append(Process(node, home / f"{name}.sock", prefix=tuple(prefix)))
-        async with aiohttp.ClientSession() as session:
-            try:
-                for process in processes:
-                    await process.start(session)
-                yield Pair(*processes)
-            finally:
-                for process in processes:
-                    await process.stop()
+            socket = home / f"{name}.sock"
+            processes.append(Process(node, socket, prefix=tuple(prefix), environment=dict(environment or {})))
+        yield Pair(*processes, others=tuple(sorted(set(federation.nodes) - {SOURCE, DESTINATION})))
+
+
+@asynccontextmanager
+async def started(pair):
+    """Run both nodes until left; they can be started again."""
+    processes = (pair.sender, pair.receiver)
+    async with aiohttp.ClientSession() as session:
+        try:
+            for process in processes:
+                await process.start(session)
+            yield pair
+        finally:
+            for process in processes:
+                await process.stop()
+
+
+@asynccontextmanager
+async def running_pair(home, **options):
+    """Found a federation in `home` and run two of its nodes; options as `founded_pair` has them."""
+    async with founded_pair(home, **options) as pair, started(pair):
+        yield pair

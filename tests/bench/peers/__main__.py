@@ -52,8 +52,9 @@ def _settings():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="try the command on a tiny size")
     parser.add_argument("--output", type=Path, default=Path("docs/benchmarks"))
+    parser.add_argument("--repetitions", type=int, help="instead of the usual number")
     options = parser.parse_args()
-    options.repetitions, options.messages = (1, 8) if options.quick else (5, 240)
+    options.repetitions, options.messages = (1, 8) if options.quick else (options.repetitions or 5, 240)
     return options
 
 
