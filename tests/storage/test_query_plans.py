@@ -267,6 +267,42 @@ async def test_a_search_that_finds_a_peers_whole_history_is_no_search(sqlite_nod
     assert at_fault(_sqlite_plan(sqlite_node.engines[0], statement, ("gt.pgn", "only:1", "waiting")))
 
 
+async def test_counting_by_state_reads_no_message(sqlite_node):
+    """Every scrape of the metrics counts: whole rows of a million messages would be gigabytes."""
+    await an_exchange(sqlite_node, 0)
+    sqlite_node.noted.clear()
+    await sqlite_node.models.counts()
+    read = [line for _, line in await faults(sqlite_node) if not re.search(r"USING COVERING INDEX|^SCAN alarms", line)]
+    assert read == []
+
+
+@pytest.mark.parametrize("state", ["dead", "rejected"])
+async def test_a_page_of_what_went_wrong_reads_through_nothing(node, state):
+    await node.models.outbox(state)
+    assert await faults(node) == []
+
+
+async def test_every_state_is_counted(node):
+    """The usual state is what is left of all: the numbers must be what a plain count by state gives."""
+    async with node.begin() as work:
+        await work.outbox.put([_outgoing(number) for number in range(9)])
+        await work.inbox.store([_arrival(number) for number in range(12)])
+    assert (await node.models.counts())["outbox"] == {"waiting": 9}
+    states = {
+        "outbox": ("delivered", "delivered", "dead", "rejected"),
+        "inbox": ("done", "done", "held", "quarantined", "not-handled"),
+    }
+    async with node.engines[0].begin() as connection:
+        for table, names in states.items():
+            for number, state in enumerate(names):
+                change = text(f"UPDATE {table} SET state = :state WHERE message_id = :message_id")
+                await connection.execute(change, {"state": state, "message_id": _message(number)})
+    counts = await node.models.counts()
+    assert counts["outbox"] == {"waiting": 5, "delivered": 2, "dead": 1, "rejected": 1}
+    assert counts["inbox"] == {"waiting": 7, "done": 2, "held": 1, "quarantined": 1, "not-handled": 1}
+    assert [row["state"] for row in await node.models.outbox("dead")] == ["dead"]
+
+
 async def _steps(node, number):
     """Return how many hundreds of instructions of SQLite's machine each statement of one exchange took, by statement."""
     counted = {}
