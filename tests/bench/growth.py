@@ -17,7 +17,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from gateway.config import load_config
-from tests.bench import report, slow_disk, statements
+from tests.bench import postgresql, report, slow_disk, statements
 from tests.bench.exchange import say
 from tests.bench.pair import founded_pair, started
 from tests.bench.proc import machine
@@ -42,6 +42,7 @@ def _settings():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="try the command on a tiny size")
     parser.add_argument("--output", type=Path, default=Path("docs/benchmarks"))
+    parser.add_argument("--engine", choices=("sqlite", "postgresql"), default="sqlite")
     parser.add_argument("--repetitions", type=int, help="instead of the usual number")
     options = parser.parse_args()
     options.variants = QUICK if options.quick else FULL
@@ -64,13 +65,13 @@ async def _fill(pair, stored, queued):
     return max(seconds)
 
 
-async def _prepared(stack, home, options):
+async def _prepared(stack, home, options, databases):
     """Found, fill and start every variant's pair."""
     pairs, told = {}, {}
     for name, (stored, queued) in options.variants.items():
         say(f"filling: {label(stored, queued)}")
         (home / name).mkdir()
-        pair = pairs[name] = await stack.enter_async_context(founded_pair(home / name))
+        pair = pairs[name] = await stack.enter_async_context(founded_pair(home / name, databases=databases))
         async with started(pair):
             await pair.exchange(count=4, in_flight=2, size="4")  # what the filling multiplies
         seconds = await _fill(pair, stored, queued)
@@ -88,7 +89,11 @@ async def _exchanges(pairs, options):
         ready = {}
         for name, pair in pairs.items():
             await stack.enter_async_context(started(pair))
-            ready[name] = max(pair.sender.ready_seconds, pair.receiver.ready_seconds)
+            ends = (pair.sender, pair.receiver)
+            ready[name] = {
+                "ready_seconds": max(process.ready_seconds for process in ends),
+                "ready_cpu_seconds": max(process.cpu() for process in ends),
+            }
             await pair.exchange(count=max(4, options.messages // 2), in_flight=16, size="4")  # warms up
         for repetition in range(options.repetitions):
             for name, pair in pairs.items():
@@ -113,23 +118,26 @@ def against_base(rows, told, ready):
     for name, kept in rows.items():
         medians = {key: statistics.median(row[key] for row in kept) for key in kept[0]}
         ratios = [row["cpu_ms"] / base["cpu_ms"] for row, base in zip(kept, rows[BASE], strict=True)]
-        found[name] = told[name] | {"exchange": medians, "cpu": statistics.median(ratios), "ready_seconds": ready[name]}
+        found[name] = told[name] | {"exchange": medians, "cpu": statistics.median(ratios)} | ready[name]
     return found
 
 
-async def measure(options):
+async def measure(options, databases=None):
     """Return everything a run finds."""
     load, date = os.getloadavg()[0], datetime.now(UTC)
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="paradero-bench-growth-")))
-        pairs, told = await _prepared(stack, home, options)
+        pairs, told = await _prepared(stack, home, options, databases)
         rows, ready = await _exchanges(pairs, options)
         calls = await _calls(pairs, options)
-    with tempfile.TemporaryDirectory(prefix="paradero-bench-disk-") as folder:
-        slow = await slow_disk.measure(Path(folder), options, say)
+    slow = None
+    if options.engine == "sqlite":
+        with tempfile.TemporaryDirectory(prefix="paradero-bench-disk-") as folder:
+            slow = await slow_disk.measure(Path(folder), options, say)
     found = {
         "date": date.isoformat(timespec="seconds"),
         "quick": options.quick,
+        "engine": options.engine,
         "machine": machine(load),
         "repetitions": options.repetitions,
         "messages": options.messages,
@@ -145,13 +153,15 @@ def table(found):
     variants = found["variants"]
     lines = [
         *report.heading(found, "Growth and a slow disk, measured", "make bench-growth"),
-        "Exchanges of 4 kB, 64 in flight, SQLite, both ends:",
+        f"Exchanges of 4 kB, 64 in flight, {found['engine']}, both ends:",
         "",
-        "| what the nodes keep | MB, both | filled in s | start to ready, s | exchanges/s | CPU-ms | against the first |",
-        "|---|---|---|---|---|---|---|",
+        "| what the nodes keep | MB, both | filled in s | start to ready, s | CPU of it, s | exchanges/s | CPU-ms | against the first |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for row in variants.values():
-        numbers = f"{row['megabytes']:.0f} | {row['fill_seconds']:.0f} | {row['ready_seconds']:.2f}"
+        numbers = (
+            f"{row['megabytes']:.0f} | {row['fill_seconds']:.0f} | {row['ready_seconds']:.2f} | {row['ready_cpu_seconds']:.2f}"
+        )
         cost = f"{row['exchange']['per_second']:.0f} | {row['exchange']['cpu_ms']:.2f} | {row['cpu']:.2f}"
         lines.append(f"| {row['label']} | {numbers} | {cost} |")
     lines += ["", f"CPU-µs of the stores' own calls, for {statements.TOGETHER} messages where it is about messages:", ""]
@@ -164,7 +174,7 @@ def table(found):
 
 def _slow_rows(slow):
     if slow is None:
-        return ["", "**The slow disk was NOT MEASURED: no C compiler.**"]
+        return ["", "**The slow disk was NOT MEASURED: no C compiler, or not on this engine.**"]
     lines = [
         *("", f"Every sync of both nodes {slow['delay_ms']} ms slower, against this machine's disk:", ""),
         "| exchanges of 4 kB | this disk, per second | slow disk | ratio | CPU, ratio |",
@@ -178,8 +188,15 @@ def _slow_rows(slow):
 
 def main():
     options = _settings()
-    found = asyncio.run(measure(options))
-    report.write(found, options.output, name="growth", text=table, drawing=None)
+    if options.engine == "sqlite":
+        found = asyncio.run(measure(options))
+    else:
+        with postgresql.server() as server:
+            if server is None:
+                sys.exit("NO POSTGRESQL FOUND: nothing measured. apt-get install postgresql")
+            found = asyncio.run(measure(options, lambda: postgresql.two_databases(server)))
+    name = "growth" if options.engine == "sqlite" else "growth-postgresql"
+    report.write(found, options.output, name=name, text=table, drawing=None)
     sys.stdout.write(table(found))
 
 

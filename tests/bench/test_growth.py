@@ -36,7 +36,7 @@ def _told():
 def test_growth_is_judged_inside_each_repetition():
     # A machine three times slower in the second repetition must not look like growth.
     rows = {name: [_row(2.0), _row(6.0), _row(2.0)] for name in growth.FULL} | {"most": [_row(2.4), _row(7.2), _row(2.4)]}
-    found = growth.against_base(rows, _told(), dict.fromkeys(growth.FULL, 1.0))
+    found = growth.against_base(rows, _told(), {name: {"ready_seconds": 1.0, "ready_cpu_seconds": 1.0} for name in rows})
     assert found["most"]["cpu"] == pytest.approx(1.2)
     assert found["queued"]["cpu"] == pytest.approx(1.0)
     met = {item["what"]: item["met"] for item in report.judged({"variants": found, "slow_disk": None}, growth.TARGETS)}

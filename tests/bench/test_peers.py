@@ -50,6 +50,13 @@ def test_padding_is_taken_off_as_it_travels_and_never_hidden():
     assert found["bytes_padded"] == pytest.approx(1)
 
 
+def test_the_bound_of_the_bytes_is_where_the_ratio_is_what_is_wanted():
+    ours, theirs = (_row(1, 4000 * size + besides) for size, besides in ((16 / 9, 3000), (1, 6000)))
+    told = judging.bound_of_bytes(ours, theirs)
+    assert (told["ours"], told["theirs"]) == (pytest.approx(3000), pytest.approx(6000))
+    assert (told["up_to"] * 16 / 9 + 3000) / (told["up_to"] + 6000) == pytest.approx(0.8)
+
+
 @pytest.mark.parametrize(("cpu", "met"), [(4.9, False), (5.1, True)])
 def test_a_target_is_met_or_missed_by_the_numbers(cpu, met):
     at = judging.TARGETED
