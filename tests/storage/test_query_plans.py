@@ -15,7 +15,7 @@ from sqlalchemy import event, select, text, tuple_
 
 from contracts.ids import MessageId, ThreadId, uuid7
 from contracts.leaves import LeafEvent, LeafFields
-from gateway.exchange.ports import Arrival, CaseEntry, DeliveryOutcome, InboxKey, Outgoing
+from gateway.exchange.ports import Alarm, Arrival, CaseEntry, DeliveryOutcome, InboxKey, Outgoing
 from gateway.exchange.states import InboxState, OutboxState
 from gateway.main.node import Leaves
 from gateway.storage.engine import create_engine, create_read_engine
@@ -130,7 +130,7 @@ async def an_exchange(node, number):
     """
     sent = [_outgoing(number + offset) for offset in range(3)]
     came = [_arrival(number + offset) for offset in range(3)]
-    await node.bodies.seal([(item.thread_id, item.message_id, b"b") for item in sent])
+    await node.bodies._ensure({item.thread_id for item in sent})
     async with node.begin() as work:
         await work.outbox.put(sent)
     await _deliver(node, [item.message_id for item in sent])
@@ -181,26 +181,20 @@ async def _receive(node, came):
         await work.outbox.wake(PEER, now=NOW)
         for lapsed in (False, True):
             await work.inbox.claim(owner="only:1", now=NOW, lease=LEASE, limit=50, lapsed=lapsed)
-        for item in came:
-            await work.cases.find(item.thread_id)
-            await work.alarms.raise_("duty-notice", subject=item.key.message_id, now=NOW, peer=PEER)
+        await work.cases.find([item.thread_id for item in came])
+        await work.alarms.raise_all([Alarm("duty-notice", item.key.message_id, PEER) for item in came], now=NOW)
         await work.cases.open(entries)
         await work.cases.set_state(came[0].thread_id, state="received")
         await work.cases.with_aliases([(PEER, "none"), (PEER, "other")])
         await work.cases.with_folio("none")
         await work.imports.known([b"none", b"other"])
-        await end_inbox(work, [item.key for item in came])
+        ended = {item.key: InboxState.DONE for item in came}
+        assert await work.inbox.finish(ended, owner="only:1") == frozenset(ended)
         await work.inbox.make_due(now=NOW)
         await work.inbox.release("only")
         await work.restores.pending()
         await work.restores.unsettled()
         await work.restores.unanswerable()
-
-
-async def end_inbox(work, keys):
-    """End received messages."""
-    for key in keys:
-        assert await work.inbox.finish(key, owner="only:1", state=InboxState.DONE)
 
 
 def _sqlite_plan(engine, statement, parameters):
