@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from tests.bench.peers import judging
-from tests.bench.peers.__main__ import IN_FLIGHT, OURS, PEERS, SIZES, text, variant
+from tests.bench.peers.__main__ import IN_FLIGHT, OURS, PEERS, SIZES, rest, text, variant
 from tests.bench.peers.environments import HERE, PeerMissingError, find_python, prepare
 
 
@@ -97,6 +97,13 @@ def test_every_peer_is_pinned_with_hashes():
 def test_the_payload_has_its_length_and_is_the_same_in_every_run():
     assert [len(text(length)) for length in (1, 41, 42, 43, 436, 30_284)] == [1, 41, 42, 43, 436, 30_284]
     assert text(5000)[:436] == text(436)
+
+
+def test_the_bench_rests_until_the_door_takes_as_much_again():
+    assert rest(512 * 1024 * 40, 30) == pytest.approx(10)
+    assert rest(512 * 1024, 30) == 0
+    with pytest.raises(RuntimeError, match="more than the door takes"):
+        rest(33 * 1024 * 1024, 30)
 
 
 @pytest.mark.slow
