@@ -6,7 +6,7 @@ STAMP  := $(VENV)/.paradero-setup
 
 PROOFS := tests/simulator tests/faults tests/hostile tests/reliability tests/promises
 
-.PHONY: setup demo test simulate reliability night check bench fmt lock sizes vectors clean
+.PHONY: setup demo test simulate reliability night check bench bench-peers bench-growth bench-import fmt lock sizes vectors clean
 
 setup: $(STAMP)
 
@@ -52,6 +52,16 @@ check: setup
 bench: setup
 	$(BIN)/python -m tests.bench.exchange
 
+# Needs the network the first time: each peer gets an environment of its own under .bench-peers/.
+bench-peers: setup
+	$(BIN)/python -m tests.bench.peers
+
+bench-growth: setup
+	$(BIN)/python -m tests.bench.growth
+
+bench-import: setup
+	$(BIN)/python -m tests.bench.importing
+
 fmt: setup
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
@@ -69,4 +79,4 @@ lock:
 	echo hatchling | $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-header --no-annotate --no-emit-index-url -c requirements-dev.lock - -o requirements-build.lock
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
+	rm -rf $(VENV) .bench-peers build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

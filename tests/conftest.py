@@ -61,7 +61,7 @@ def postgresql_server(tmp_path_factory, worker_id):
         "-c",
         "shared_buffers=32MB",
         "-c",
-        "max_connections=100",
+        "max_connections=300",
     ]
     server = subprocess.Popen(
         [programs / "postgres", "-D", data, "-p", str(port), *options],

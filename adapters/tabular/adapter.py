@@ -11,12 +11,14 @@ from adapters.tabular.guards import kind_of, parts_to_note
 from adapters.tabular.headings import Layout, find_columns
 from adapters.tabular.mapping import TabularMapping
 from adapters.tabular.parsers import Reading
-from adapters.tabular.rows import BLOCKING, Draft, day_precise, draft
+from adapters.tabular.rows import BLOCKING, Draft, day_precise, draft, readers
 from adapters.tabular.sandbox import Cells, read_cells
 from contracts.adapter import RowOutcome, RowReport, SourceReading
 from contracts.disclosure import SourceRecord
 from contracts.values.names import normal_form
 from contracts.values.text import visible
+
+_as_json = json.JSONEncoder(ensure_ascii=False, sort_keys=True).encode
 
 
 @dataclass(slots=True)
@@ -41,13 +43,13 @@ def read_source(mapping: TabularMapping, data: bytes, *, today: date) -> SourceR
     notes = (*cells.notes, *(parts_to_note(data) if kind == "xlsx" else ()), *found)
     overflow = "more-cells-than-headings" if kind == "csv" else "cells-without-heading"
     how = Reading(today, mapping.date_order, date1904="dates-from-1904" in cells.notes)
+    columns = [(record, readers(record, layout, how)) for record in mapping.records]
     seen = _Seen()
     reports = []
     for number, row in _told(cells, layout):
         more = any(visible(cell).strip() for cell in row[layout.width :])
-        reports.append(
-            _report(number, _drafts(row, mapping, layout, how), overflow if more else None, mapping.same_person, seen)
-        )
+        drafts = [draft(record, row, reading) for record, reading in columns]
+        reports.append(_report(number, drafts, overflow if more else None, mapping.same_person, seen))
     return SourceReading(reports, notes)
 
 
@@ -55,10 +57,6 @@ def _told(cells: Cells, layout: Layout) -> Iterator[tuple[int, list[str]]]:
     for number, row in cells.rows:
         if number > layout.row and any(visible(cell).strip() for cell in row):
             yield number, row
-
-
-def _drafts(row: list[str], mapping: TabularMapping, layout: Layout, how: Reading) -> list[Draft]:
-    return [draft(record, row, layout, how) for record in mapping.records]
 
 
 def _report(number: int, drafts: Sequence[Draft], overflow: str | None, same_person: Sequence[str], seen: _Seen) -> RowReport:
@@ -70,34 +68,29 @@ def _report(number: int, drafts: Sequence[Draft], overflow: str | None, same_per
         return RowReport(number, RowOutcome.REJECTED, (*reasons, "nothing-usable"), (), content)
     if any(made.missing for made in drafts) or not BLOCKING.isdisjoint(reasons):
         return RowReport(number, RowOutcome.TO_COMPLETE, reasons, records, content)
-    same = _same(records, content, same_person, seen)
+    same = _same_or_remembered(number, records, content, same_person, seen)
     if same is not None:
         before, differing = same
         again = (f"same-as-row-{before}", *(f"differs:{name}" for name in differing))
         return RowReport(number, RowOutcome.DUPLICATE, (*reasons, *again), records, content)
-    _remember(number, records, content, same_person, seen)
     return RowReport(number, RowOutcome.IMPORTED, reasons, records, content)
 
 
-def _same(
-    records: tuple[SourceRecord, ...], content: bytes, names: Sequence[str], seen: _Seen
+def _same_or_remembered(
+    number: int, records: tuple[SourceRecord, ...], content: bytes, names: Sequence[str], seen: _Seen
 ) -> tuple[int, tuple[str, ...]] | None:
-    """Return the row this one says again, and the fields in which it differs; None when it is a report of its own."""
+    """Return the row this one says again, and the fields in which it differs; a report of its own is remembered: None."""
     if content in seen.contents:
         return seen.contents[content], ()
     identity = _identity(records[0].values, names)
-    for number, before in seen.people.get(identity, ()) if identity is not None else ():
+    for before_number, before in seen.people.get(identity, ()) if identity is not None else ():
         ours, theirs = records[0].values.get("cui"), before[0].values.get("cui")
         if ours is None or theirs is None or ours == theirs:  # homonyms have their own numbers
-            return number, _differing(before, records)
-    return None
-
-
-def _remember(number: int, records: tuple[SourceRecord, ...], content: bytes, names: Sequence[str], seen: _Seen) -> None:
+            return before_number, _differing(before, records)
     seen.contents[content] = number
-    identity = _identity(records[0].values, names)
     if identity is not None:
         seen.people.setdefault(identity, []).append((number, records))
+    return None
 
 
 def _identity(values: Mapping[str, Any], names: Sequence[str]) -> str | None:
@@ -119,9 +112,9 @@ def _differing(before: Sequence[SourceRecord], after: Sequence[SourceRecord]) ->
 
 
 def _comparable(value: Any) -> str:
-    return normal_form(json.dumps(value, ensure_ascii=False, sort_keys=True))
+    return normal_form(_as_json(value))
 
 
 def _content(records: Sequence[SourceRecord]) -> bytes:
     told = [[record.type.value, dict(record.values)] for record in records]
-    return sha256(json.dumps(told, ensure_ascii=False, sort_keys=True).encode()).digest()
+    return sha256(_as_json(told).encode()).digest()

@@ -6,6 +6,7 @@ text says that the reading library does not (errors, hidden rows, the date syste
 
 import codecs
 import csv
+import gc
 import json
 import math
 import re
@@ -25,6 +26,7 @@ MAX_CELL = 10_000
 MEMORY = 512 * 1024 * 1024
 CPU_SECONDS = 10
 OUTPUT = 40 * 1024 * 1024
+ROWS_A_LINE, LETTERS_A_LINE = 256, 256 * 1024
 EXIT_REFUSED = 3
 _ENCODINGS = ("utf-8-sig", "utf-16", "cp1252", "latin-1", "cp850", "cp437")
 _DELIMITERS = (",", ";", "\t", "|")
@@ -40,18 +42,35 @@ def limit_resources() -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (0, 0))
 
 
+_as_json = json.JSONEncoder(ensure_ascii=False).encode
+
+
 class _Teller:
-    """Writes lines to the parent, and refuses to write without end."""
+    """Writes lines to the parent, and refuses to write without end. Rows go many to a line: a line costs as much as a row."""
 
     def __init__(self) -> None:
         self._left = OUTPUT
+        self._rows: list[tuple[int, list[str]]] = []
+        self._letters = 0
 
     def say(self, message: dict[str, Any]) -> None:
-        line = json.dumps(message, ensure_ascii=False).encode() + b"\n"
+        line = _as_json(message).encode() + b"\n"
         self._left -= len(line)
         if self._left < 0:
             refuse("output-too-large")
         sys.stdout.buffer.write(line)
+
+    def row(self, number: int, cells: list[str]) -> None:
+        self._rows.append((number, cells))
+        self._letters += sum(map(len, cells))
+        if len(self._rows) == ROWS_A_LINE or self._letters > LETTERS_A_LINE:
+            self.flush()
+
+    def flush(self) -> None:
+        if self._rows:
+            self.say({"rows": self._rows})
+            self._rows, self._letters = [], 0
+        sys.stdout.buffer.flush()
 
 
 def refuse(code: str, row: int | None = None) -> NoReturn:
@@ -74,6 +93,7 @@ def main() -> None:
     for encoding in _ENCODINGS:
         codecs.lookup(encoding)  # after the limits no file can be opened
     limit_resources()
+    gc.disable()  # it ends before there is anything to collect, and looking for it takes longer than reading
     teller = _Teller()
     rows = _xlsx(reader, data, options, teller) if reader is not None else _csv(data, options, teller)
     for number, row in enumerate(rows, start=1):
@@ -81,8 +101,8 @@ def main() -> None:
             refuse("too-many-rows")
         if len(row) > MAX_COLUMNS:
             refuse("too-many-columns", number)
-        teller.say({"row": number, "cells": [_cell(cell, number) for cell in row]})
-    sys.stdout.buffer.flush()
+        teller.row(number, [_cell(cell, number) for cell in row])
+    teller.flush()
 
 
 # -- CSV -----------------------------------------------------------------------------------------------------------
@@ -212,16 +232,23 @@ def _with_errors(rows: Sequence[Sequence[Any]], told: Sheet) -> Iterator[Sequenc
 
 
 def _cell(value: Any, row: int) -> str:
+    text = value if isinstance(value, str) else _as_text(value)
+    if len(text) > MAX_CELL:
+        refuse("cell-too-long", row)
+    return _BREAK.sub("\n", text) if "\r" in text or "_x000" in text else text
+
+
+_BREAK = re.compile(r"_x000[dD]_\n?|\r\n?")
+
+
+def _as_text(value: Any) -> str:
     if isinstance(value, bool):
         return "sí" if value else "no"
     if isinstance(value, float):
         return _number(value)
     if isinstance(value, datetime):
         value = value.date()
-    text = "" if value is None else value.isoformat() if isinstance(value, date | time) else str(value)
-    if len(text) > MAX_CELL:
-        refuse("cell-too-long", row)
-    return re.sub(r"_x000[dD]_\n?|\r\n?", "\n", text)
+    return "" if value is None else value.isoformat() if isinstance(value, date | time) else str(value)
 
 
 def _number(value: float) -> str:

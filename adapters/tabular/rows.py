@@ -16,6 +16,11 @@ from contracts.values.text import is_garbled, is_nothing, visible
 BLOCKING = frozenset({"two-people-in-one-cell", "more-cells-than-headings", "text-garbled"})
 """Reasons that mean a person must look before anything leaves; all others are told and do not stop a row."""
 
+_COORDINATES = {
+    kind: frozenset(name for name, definition in fields.items() if definition.kind == "coordinates")
+    for kind, fields in FIELDS.items()
+}
+
 
 @dataclass(slots=True)
 class Draft:
@@ -27,61 +32,108 @@ class Draft:
     missing: bool = False
 
 
-def draft(record: Record, row: list[str], layout: Layout, how: Reading) -> Draft:
-    """Return what one row says of one record."""
-    made = Draft(record)
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What one text says in one column, whatever row it stands in."""
+
+    reasons: tuple[str, ...] = ()
+    values: tuple[tuple[str, Any, str | None, bool], ...] = ()
+    """Field, value, its kind (None: not a field of the record), and whether it is a value of that kind."""
+    missing: bool = False
+
+
+_REMEMBERED, _LONGEST = 4096, 100
+
+
+@dataclass(slots=True)
+class ColumnReader:
+    """Reads one column of one file. Most cells of a table were in it before: what a text means is worked out once.
+
+    What is remembered is bounded and goes with the file; the values are shared by rows and changed by nobody.
+    """
+
+    record: Record
+    column: Column
+    index: int | None
+    how: Reading
+    _known: dict[str, _Read] = field(default_factory=dict)
+
+    def read(self, text: str) -> _Read:
+        """Return what a cell says."""
+        found = self._known.get(text)
+        if found is None:
+            found = self._read(text)
+            if len(self._known) < _REMEMBERED and len(text) <= _LONGEST:
+                self._known[text] = found
+        return found
+
+    def _read(self, text: str) -> _Read:
+        column = self.column
+        said = visible(text).strip()
+        listed = column.parser in {"choice", "flag"} and any(letter.isalnum() for letter in said)
+        if not said or (is_nothing(said) and not listed):
+            return _Read((f"missing:{column.field}",) if column.required else (), missing=column.required)
+        if said.startswith("'") and looks_like_formula(said[1:]):
+            said = said[1:]  # how spreadsheets and this product's own exports keep such a text from running
+        reasons = (f"{column.field}:formula-as-text",) if looks_like_formula(said) else ()
+        try:
+            if said == ERROR:
+                raise UnreadableValueError("cell-error")
+            if is_garbled(said):
+                raise UnreadableValueError("text-garbled")
+            values, notes = parse_cell(said, column, self.record.type, self.how)
+        except UnreadableValueError as error:
+            reason = error.code if error.code in BLOCKING else f"{column.field}:{error.code}"
+            return _Read((*reasons, reason), missing=column.required)
+        told = tuple(self._told(name, value) for name, value in values.items())
+        return _Read((*reasons, *(f"{column.field}:{note}" for note in notes)), told)
+
+    def _told(self, name: str, value: Any) -> tuple[str, Any, str | None, bool]:
+        definition = FIELDS[self.record.type].get(name)
+        if definition is None:
+            return name, value, None, False
+        return name, value, definition.kind, check_value(definition.kind, value)
+
+
+def readers(record: Record, layout: Layout, how: Reading) -> list[ColumnReader]:
+    """Return what reads a record's columns in one file."""
+    made = []
     for column in record.columns:
         place = layout.places.get(slot(record, column))
-        text = row[place.index] if place is not None and place.index < len(row) else ""
         told = how if place is None else replace(how, order=place.order or how.order, unit=column.unit or place.unit)
-        _fill(made, column, text, told)
+        made.append(ColumnReader(record, column, None if place is None else place.index, told))
+    return made
+
+
+def draft(record: Record, row: list[str], columns: list[ColumnReader]) -> Draft:
+    """Return what one row says of one record."""
+    made = Draft(record)
+    for column in columns:
+        index = column.index
+        read = column.read(row[index] if index is not None and index < len(row) else "")
+        made.reasons += read.reasons
+        made.missing = made.missing or read.missing
+        for name, value, kind, right in read.values:
+            _put(made, name, value, kind, right=right)
     _finish(made)
     return made
 
 
-def _fill(made: Draft, column: Column, text: str, how: Reading) -> None:
-    said = visible(text).strip()
-    listed = column.parser in {"choice", "flag"} and any(letter.isalnum() for letter in said)
-    if not said or (is_nothing(said) and not listed):
-        _unread(made, column, f"missing:{column.field}" if column.required else None)
-        return
-    if said.startswith("'") and looks_like_formula(said[1:]):
-        said = said[1:]  # how spreadsheets and this product's own exports keep such a text from running
-    if looks_like_formula(said):
-        made.reasons.append(f"{column.field}:formula-as-text")
-    try:
-        if said == ERROR:
-            raise UnreadableValueError("cell-error")
-        if is_garbled(said):
-            raise UnreadableValueError("text-garbled")
-        values, notes = parse_cell(said, column, made.record.type, how)
-    except UnreadableValueError as error:
-        _unread(made, column, error.code if error.code in BLOCKING else f"{column.field}:{error.code}")
-        return
-    made.reasons += [f"{column.field}:{note}" for note in notes]
-    for name, value in values.items():
-        _put(made, name, value)
-
-
-def _unread(made: Draft, column: Column, reason: str | None) -> None:
-    made.reasons += [reason] if reason else []
-    made.missing = made.missing or column.required
-
-
-def _put(made: Draft, name: str, value: Any) -> None:
-    definition = FIELDS[made.record.type].get(name)
-    if definition is None:
+def _put(made: Draft, name: str, value: Any, kind: str | None, *, right: bool) -> None:
+    if kind is None:
         made.reasons.append(f"{name}:not-a-field")
         return
-    try:
-        joined = _joined(made.values[name], value, definition.kind) if name in made.values else value
-    except UnreadableValueError as error:
-        made.reasons.append(f"{name}:{error.code}")
-        return
-    if definition.kind != "coordinates" and not check_value(definition.kind, joined):
+    if name in made.values:
+        try:
+            value = _joined(made.values[name], value, kind)
+        except UnreadableValueError as error:
+            made.reasons.append(f"{name}:{error.code}")
+            return
+        right = check_value(kind, value)
+    if kind != "coordinates" and not right:
         made.reasons.append(f"{name}:not-a-value")
         return
-    made.values[name] = joined
+    made.values[name] = value
 
 
 def _joined(before: Any, value: Any, kind: str) -> Any:
@@ -99,7 +151,10 @@ def _joined(before: Any, value: Any, kind: str) -> Any:
 
 def _finish(made: Draft) -> None:
     values, record = made.values, made.record
-    for name in [name for name, value in values.items() if not check_value(FIELDS[record.type][name].kind, value)]:
+    # All else was checked when it was put in; a latitude waits for its longitude.
+    for name in sorted(_COORDINATES[record.type] & values.keys()):
+        if check_value("coordinates", values[name]):
+            continue
         del values[name]
         made.reasons.append(f"{name}:half-missing")
     if not values:

@@ -94,7 +94,7 @@ def _parse(output: bytes, code: int) -> Cells:
         if "note" in message:
             notes.append(str(message["note"]))
         else:
-            rows.append((int(message["row"]), [str(cell) for cell in message["cells"]]))
+            rows += [(int(number), [str(cell) for cell in cells]) for number, cells in message["rows"]]
     return Cells(rows, tuple(dict.fromkeys(notes)))
 
 

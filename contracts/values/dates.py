@@ -36,6 +36,8 @@ MONTHS = {
     for name in names.split()
 }
 _TIME = re.compile(r"[t ]\s*\d{1,2}:\d{2}(?::\d{2}(?:\.\d+)?)?\s*(?:[ap]\.?\s?m\.?|hrs?\.?|horas)?\s*(?:z|[+-]\d{2}:?\d{2})?$")
+_BARE_NUMBERS = re.compile(r"[0-9]{1,4}[-/.][0-9]{1,2}[-/.][0-9]{1,4}")
+_AROUND_SEPARATOR = re.compile(r"\s+(?=[-/])|(?<=[-/])\s+")
 _WEEKDAY = re.compile(r"^(?:lunes|martes|miercoles|jueves|viernes|sabado|domingo),?\s+")
 _ABOUT_BEFORE = re.compile(
     r"^(?:(?:como|aprox(?:imadamente|imado)?|cerca|circa|ca|c|hacia|alrededor|por|mas o menos|tal vez|quizas?)\b\.?|~|¿)"
@@ -101,8 +103,10 @@ def parse_date(text: str, *, order: Order = "dmy", today: date, date1904: bool =
 
 
 def _prepare(text: str) -> tuple[str, bool]:
+    if _BARE_NUMBERS.fullmatch(text):  # as most columns are written: nothing around it to take away
+        return text, False
     clean = _TIME.sub("", plain(text).lstrip("'")).strip(" .,;")
-    clean = _WEEKDAY.sub("", re.sub(r"\s*([-/])\s*", r"\1", clean))
+    clean = _WEEKDAY.sub("", _AROUND_SEPARATOR.sub("", clean))
     about = _ABOUT_AFTER.sub("", _ABOUT_BEFORE.sub("", clean))
     return _FILLER.sub("", about, count=1).strip(), about != clean
 

@@ -27,12 +27,22 @@ _MAX_ALIASES = 10
 
 def normal_form(text: str) -> str:
     """Return the form names are compared by: no case, no accents (ñ stays), one apostrophe, single spaces."""
-    unified = "".join("'" if letter in APOSTROPHES else letter for letter in tidy(text)).casefold()
+    said = tidy(text)
+    # Below the combining marks every letter has its own form, whatever stands beside it.
+    return said.translate(_FORMS) if said.isascii() or max(said) < _FIRST_MARK else _form(said)
+
+
+def _form(said: str) -> str:
+    unified = "".join("'" if letter in APOSTROPHES else letter for letter in said).casefold()
     kept: list[str] = []
     for letter in unicodedata.normalize("NFD", unified):
         if not unicodedata.combining(letter) or (letter == "\u0303" and kept and kept[-1] == "n"):
             kept.append(letter)
     return unicodedata.normalize("NFC", "".join(kept))
+
+
+_FIRST_MARK = "\u0300"
+_FORMS = {code: _form(chr(code)) for code in range(ord(_FIRST_MARK))}
 
 
 def given_names(text: str) -> Parsed:

@@ -24,22 +24,44 @@ _ONLY_MARKS = re.compile(r"[-_.*/?¿!·…x]*")
 _GARBLED = re.compile("\ufffd|Ã[\u0080-\u00bf‚-™]|Â[\u00a0-\u00bf]|â€[\u0080-\u00bf‚-™œ]")
 
 
+class _Bare(dict[int, str]):
+    """What `plain` leaves of a letter after NFD: no combining mark, digits of every script as 0 to 9. Learns as it is asked."""
+
+    def __missing__(self, code: int) -> str:
+        letter = chr(code)
+        kept = "" if unicodedata.combining(letter) else str(unicodedata.decimal(letter, letter))
+        if code < _LEARNT:
+            self[code] = kept
+        return kept
+
+
+_LEARNT = 0x800
+"""Letters below this are remembered: those of our languages, and no more, whatever a file holds."""
+_BARE = _Bare()
+
+
 def visible(text: str) -> str:
     """Return text without what nobody sees: controls other than tab and line break, zero-width and direction marks."""
+    if text.isprintable():  # nearly every cell: nothing of the kind is in it
+        return text
     return "".join(c for c in text if c in "\t\n" or unicodedata.category(c) not in {"Cc", "Cf", "Cs", "Cn"})
 
 
 def tidy(text: str) -> str:
     """Return text in NFC with single spaces and nothing invisible; apostrophes and spelling stay as written."""
+    if text.isprintable():  # its only white space is the space
+        return " ".join(unicodedata.normalize("NFC", text).split())
     spaced = re.sub(r"[\s\x85]+", " ", text)
     return re.sub(r" +", " ", unicodedata.normalize("NFC", visible(spaced))).strip()
 
 
 def plain(text: str) -> str:
     """Return text for reading numbers, dates and words: NFKC, no case, no accents, straight quotes, single spaces."""
+    if text.isascii():  # of all that, case and one quote are left to do
+        return tidy(text).replace("`", "'").lower()
     straight = unicodedata.normalize("NFKC", tidy(text).translate(_QUOTES)).casefold()
-    bare = "".join(c for c in unicodedata.normalize("NFD", straight) if not unicodedata.combining(c))
-    return re.sub(r"\s+", " ", "".join(str(unicodedata.decimal(c, c)) for c in bare)).strip()
+    bare = unicodedata.normalize("NFD", straight).translate(_BARE)
+    return re.sub(r"\s+", " ", bare).strip()
 
 
 def is_nothing(text: str) -> bool:

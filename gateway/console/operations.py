@@ -19,6 +19,7 @@ from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.deliver import pause_peer, retry_now
 from gateway.exchange.desk import DeskRow, send_rows
 from gateway.exchange.reconcile import give_up
+from gateway.exchange.states import InboxState, OutboxState
 from gateway.exchange.submit import Draft
 from gateway.exchange.timekeeping import spoken
 from gateway.people.errors import NotAllowedError
@@ -308,9 +309,9 @@ class Operations:
     async def metrics(self) -> bytes:
         """Return the metrics, gauges brought up to date."""
         counts = await self.models.counts()
-        for queue in ("inbox", "outbox"):
-            for state, number in counts[queue].items():
-                queue_size.labels(queue=queue, state=state).set(number)
+        for queue, states in (("inbox", InboxState), ("outbox", OutboxState)):
+            for state in states:  # those that nothing is in any more too: a gauge keeps what it was told last
+                queue_size.labels(queue=queue, state=state.value).set(counts[queue].get(state.value, 0))
         log_size.set(counts["log"]["size"])
         alarms_open.set(counts["alarms"]["open"])
         register_age.set((self.node.clock.now() - self.node.trust().published_at).total_seconds())

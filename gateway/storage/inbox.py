@@ -30,8 +30,11 @@ class SqlInbox:
         """Return what is remembered of those `keys` that arrived before."""
         if not keys:
             return {}
-        rows = await self._connection.execute(_SEEN, {"keys": [(key.sender, key.message_id) for key in keys]})
-        return {InboxKey(NodeId(row.sender), MessageId(row.message_id)): SeenMessage(row.digest, row.receipt) for row in rows}
+        # Not as pairs: SQLite finds several of those only by reading through all that ever arrived.
+        asked = {"senders": sorted({key.sender for key in keys}), "ids": sorted({key.message_id for key in keys})}
+        rows = await self._connection.execute(_SEEN, asked)
+        found = {InboxKey(NodeId(row.sender), MessageId(row.message_id)): SeenMessage(row.digest, row.receipt) for row in rows}
+        return {key: found[key] for key in keys if key in found}
 
     async def store(self, arrivals: Sequence[Arrival]) -> frozenset[InboxKey]:
         """Store each arrival whose key is new, its leaf included; return the keys stored."""
@@ -84,7 +87,9 @@ class SqlInbox:
         A message that was in hand at two deaths may be their cause: it waits for its lease to lapse, so that a process
         that dies at once each time does not use up the attempts of what it holds within seconds.
         """
-        statement = update(inbox).where(leased_to(inbox.c.lease_owner, worker), inbox.c.attempts <= RELEASED_ATTEMPTS)
+        # Only what waits is leased, and that has an index: a node must not read through its whole history to start.
+        leased = and_(inbox.c.state == InboxState.WAITING, leased_to(inbox.c.lease_owner, worker))
+        statement = update(inbox).where(leased, inbox.c.attempts <= RELEASED_ATTEMPTS)
         return (await self._connection.execute(statement.values(lease_owner=None, lease_until_ms=None))).rowcount
 
     async def make_due(self, *, now: datetime) -> None:
@@ -109,10 +114,17 @@ class SqlInbox:
         return [Received(MessageId(row.message_id), ThreadId(row.thread_id), row.body, row.receipt) for row in rows]
 
     async def _release(self, keys: Sequence[InboxKey], owner: str, **values: object) -> frozenset[InboxKey]:
-        asked: dict[str, object] = {"keys": [(key.sender, key.message_id) for key in keys], "b_owner": owner}
-        asked |= {f"b_{name}": value for name, value in values.items()}
-        rows = await self._connection.execute(_released(tuple(values)), asked)
-        return frozenset(InboxKey(NodeId(row.sender), MessageId(row.message_id)) for row in rows)
+        ids: dict[NodeId, list[MessageId]] = {}
+        for key in keys:
+            ids.setdefault(key.sender, []).append(key.message_id)
+        change = {f"b_{name}": value for name, value in values.items()}
+        done: set[InboxKey] = set()
+        # A statement a sender, not one of pairs: SQLite finds several pairs only by reading through all that ever arrived.
+        for sender, those in ids.items():
+            asked = {"b_sender": sender, "ids": those, "b_owner": owner} | change
+            rows = await self._connection.execute(_released(tuple(values)), asked)
+            done |= {InboxKey(sender, MessageId(found)) for found in rows.scalars()}
+        return frozenset(done)
 
 
 def _claim(*, lapsed: bool) -> UpdateBase:
@@ -133,16 +145,18 @@ def _claim(*, lapsed: bool) -> UpdateBase:
 
 
 _CLAIM = {lapsed: _claim(lapsed=lapsed) for lapsed in (False, True)}
-_KEY = tuple_(inbox.c.sender, inbox.c.message_id)
-_SEEN = select(seen).where(tuple_(seen.c.sender, seen.c.message_id).in_(bindparam("keys", expanding=True)))
+_SEEN = select(seen).where(
+    seen.c.sender.in_(bindparam("senders", expanding=True)), seen.c.message_id.in_(bindparam("ids", expanding=True))
+)
 
 
 @cache
 def _released(names: tuple[str, ...]) -> UpdateBase:
-    ours = _KEY.in_(bindparam("keys", expanding=True)), inbox.c.lease_owner == bindparam("b_owner")
-    changed = update(inbox).where(*ours, inbox.c.state == InboxState.WAITING).values(lease_owner=None, lease_until_ms=None)
+    these = and_(inbox.c.sender == bindparam("b_sender"), inbox.c.message_id.in_(bindparam("ids", expanding=True)))
+    ours = and_(these, inbox.c.lease_owner == bindparam("b_owner"), inbox.c.state == InboxState.WAITING)
+    changed = update(inbox).where(ours).values(lease_owner=None, lease_until_ms=None)
     changed = changed.values({name: bindparam(f"b_{name}") for name in names})
-    return changed.returning(inbox.c.sender, inbox.c.message_id)
+    return changed.returning(inbox.c.message_id)
 
 
 def _seen_row(arrival: Arrival) -> dict[str, object]:

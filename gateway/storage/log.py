@@ -252,16 +252,21 @@ _GROW = (
     .where(log_head.c.id == bindparam("b_epoch"), log_head.c.size == bindparam("b_size"))
     .values(size=bindparam("b_grown"))
 )
-_PLACES = tuple_(tree_nodes.c.level, tree_nodes.c.node_index).in_(bindparam("places", expanding=True))
-_NODES = select(tree_nodes).where(tree_nodes.c.epoch == bindparam("b_epoch"), _PLACES)
+_NODES = select(tree_nodes).where(
+    tree_nodes.c.epoch == bindparam("b_epoch"),
+    tree_nodes.c.level.in_(bindparam("levels", expanding=True)),
+    tree_nodes.c.node_index.in_(bindparam("indexes", expanding=True)),
+)
 
 
 async def load_nodes(connection: AsyncConnection, epoch: int, wanted: Sequence[tuple[int, int]]) -> NodeAt:
     """Return the stored nodes of one log's tree that `asked_of` named."""
     found: dict[tuple[int, int], bytes] = {}
     for start in range(0, len(wanted), AT_ONCE):
-        part = list(wanted[start : start + AT_ONCE])
-        rows = await connection.execute(_NODES, {"b_epoch": epoch, "places": part})
+        part = wanted[start : start + AT_ONCE]
+        # Not as pairs: SQLite finds several of those only by reading through the whole tree. What comes besides is left.
+        asked = {"levels": sorted({level for level, _ in part}), "indexes": sorted({index for _, index in part})}
+        rows = await connection.execute(_NODES, asked | {"b_epoch": epoch})
         found |= {(row.level, row.node_index): row.hash for row in rows}
     return _lookup(found)
 

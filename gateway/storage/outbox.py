@@ -22,7 +22,6 @@ from sqlalchemy import (
     func,
     or_,
     select,
-    tuple_,
     update,
 )
 from sqlalchemy.exc import IntegrityError
@@ -71,8 +70,8 @@ class SqlOutbox:
         asked = _times(to_ms(now)) | ours
         if (await self._connection.execute(_TAKE_LANE, asked)).rowcount != 1:
             return []
-        await self._connection.execute(_TAKE_DUE, asked | {"b_limit": limit})
-        items = [_item(row) for row in await self._connection.execute(_TAKEN, ours)]
+        taken = (await self._connection.execute(_TAKE_DUE, asked | {"b_limit": limit})).scalars().all()
+        items = [_item(row) for row in await self._connection.execute(_TAKEN, ours | {"ids": taken})]
         if not items:  # another worker was faster: a lane held for nothing would be silent until the lease lapses
             await self._connection.execute(_RELEASED, {"b_lane": lane, "b_owner": owner})
         return items
@@ -81,7 +80,8 @@ class SqlOutbox:
         self, lane: NodeId, outcomes: Sequence[DeliveryOutcome], *, owner: str, now: datetime, next_attempt: datetime | None
     ) -> int:
         """Record outcomes of messages still leased to `owner`, and release the lane; return how many."""
-        ours = set((await self._connection.execute(_OURS, {"b_lane": lane, "b_owner": owner})).scalars())
+        asked = {"b_lane": lane, "b_owner": owner, "ids": [outcome.message_id for outcome in outcomes]}
+        ours = set((await self._connection.execute(_OURS, asked)).scalars())
         valid = [outcome for outcome in outcomes if outcome.message_id in ours]
         await self._record([(lane, outcome) for outcome in valid], to_ms(now))
         await self._release_lane(lane, owner, to_ms(now), next_attempt)
@@ -90,8 +90,9 @@ class SqlOutbox:
     async def release(self, worker: str) -> int:
         """Give back what earlier lives of `worker` had claimed, lanes included; return how many messages and lanes."""
         released = 0
-        for table in (outbox, lanes):
-            statement = update(table).where(leased_to(table.c.lease_owner, worker))
+        # Only what waits is leased, and that has an index: a node must not read through its whole history to start.
+        waiting = and_(outbox.c.state == OutboxState.WAITING, leased_to(outbox.c.lease_owner, worker))
+        for statement in (update(outbox).where(waiting), update(lanes).where(leased_to(lanes.c.lease_owner, worker))):
             released += (await self._connection.execute(statement.values(lease_owner=None, lease_until_ms=None))).rowcount
         return released
 
@@ -219,10 +220,10 @@ class SqlOutbox:
         """Return which of these answers are in the outbox."""
         if not answers:
             return frozenset()
-        key = tuple_(outbox.c.lane, outbox.c.in_reply_to, outbox.c.kind)
-        statement = select(outbox.c.lane, outbox.c.in_reply_to, outbox.c.kind).where(key.in_(answers))
-        rows = await self._connection.execute(statement)
-        return frozenset((NodeId(row.lane), MessageId(row.in_reply_to), row.kind) for row in rows)
+        # Not as triples: SQLite finds several of those only by reading through the whole outbox.
+        answered = outbox.c.in_reply_to.in_(sorted({message_id for _, message_id, _ in answers}))
+        rows = await self._connection.execute(select(outbox.c.lane, outbox.c.in_reply_to, outbox.c.kind).where(answered))
+        return frozenset((NodeId(row.lane), MessageId(row.in_reply_to), row.kind) for row in rows) & frozenset(answers)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -299,7 +300,9 @@ def _change(table: Table, names: tuple[str, ...]) -> Update:
 _LIMIT = bindparam("b_limit", type_=Integer)
 _LANE, _OWNER = bindparam("b_lane", type_=String), bindparam("b_owner", type_=String)
 _UNTIL = bindparam("b_until", type_=BigInteger)
-_MINE = and_(outbox.c.lane == _LANE, outbox.c.lease_owner == _OWNER, outbox.c.state == OutboxState.WAITING)
+# By their keys: a search by lease would read all that waits in the lane, or every message it ever had.
+_NAMED = and_(outbox.c.lane == _LANE, outbox.c.message_id.in_(bindparam("ids", expanding=True)))
+_MINE = and_(_NAMED, outbox.c.lease_owner == _OWNER, outbox.c.state == OutboxState.WAITING)
 _OUR_LANE = and_(lanes.c.peer == _LANE, lanes.c.lease_owner == _OWNER)
 
 _LANES_DUE = (
@@ -323,6 +326,7 @@ _TAKE_DUE = (
     update(outbox)
     .where(outbox.c.lane == _LANE, outbox.c.message_id.in_(_DUE_IN_LANE))
     .values(lease_owner=_OWNER, lease_until_ms=_UNTIL, attempts=outbox.c.attempts + 1)
+    .returning(outbox.c.message_id)
 )
 _TAKEN = _with_bodies(and_(_MINE, outbox.c.lease_until_ms == _UNTIL))
 # Locked: once our lease lapsed another process may be ending the same message.

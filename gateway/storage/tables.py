@@ -27,6 +27,10 @@ key_metadata = MetaData(naming_convention=NAMING)
 # SQLite numbers rows itself only for an INTEGER primary key.
 _Serial = BigInteger().with_variant(Integer, "sqlite")
 _waiting = text("state = 'waiting'")
+OUTBOX_ASIDE = text("state NOT IN ('waiting', 'delivered')")
+INBOX_ASIDE = text("state NOT IN ('waiting', 'done')")
+"""What is neither under way nor done as it should be: few, and found without reading through the rest. A statement that is to
+use the index says it in these words."""
 
 seen = Table(
     "seen",
@@ -57,7 +61,9 @@ inbox = Table(
     Column("last_error", String(64)),
     Index("ix_inbox_waiting", "due_ms", sqlite_where=_waiting, postgresql_where=_waiting),
     Index("ix_inbox_thread_id", "thread_id"),
+    Index("ix_inbox_message_id", "message_id"),
     Index("ix_inbox_received", "sender", "received_ms"),
+    Index("ix_inbox_aside", "state", sqlite_where=INBOX_ASIDE, postgresql_where=INBOX_ASIDE),
 )
 
 outbox = Table(
@@ -83,6 +89,7 @@ outbox = Table(
     Index("ix_outbox_ended", "lane", "ended_ms"),
     Index("ix_outbox_in_reply_to", "in_reply_to"),
     Index("ix_outbox_thread_id", "thread_id"),
+    Index("ix_outbox_aside", "state", "created_ms", sqlite_where=OUTBOX_ASIDE, postgresql_where=OUTBOX_ASIDE),
 )
 
 # Apart from the narrow queue, so that claims read little.

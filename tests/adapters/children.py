@@ -39,7 +39,7 @@ def call() -> str:
 
 def shout() -> None:
     while True:
-        sys.stdout.buffer.write(b'{"row": 1, "cells": ["' + b"x" * 60_000 + b'"]}\n')
+        sys.stdout.buffer.write(b'{"rows": [[1, ["' + b"x" * 60_000 + b'"]]]}\n')
 
 
 DEEDS = {deed.__name__: deed for deed in (hang, greedy, burn, write, read, call, shout)}
@@ -49,4 +49,4 @@ if __name__ == "__main__":
     if options["limited"]:
         limit_resources()
     said = DEEDS[options["deed"]]()
-    print(json.dumps({"row": 1, "cells": [said]}), flush=True)
+    print(json.dumps({"rows": [[1, [said]]]}), flush=True)

@@ -7,7 +7,6 @@ inside each repetition; the median counts. `--quick` tries the command, and its 
 import argparse
 import asyncio
 import os
-import platform
 import statistics
 import sys
 import tempfile
@@ -19,6 +18,7 @@ from pathlib import Path
 
 from tests.bench import bounds, postgresql, report
 from tests.bench.pair import running_pair
+from tests.bench.proc import machine
 
 VARIANTS = {
     "4 kB, 1 in flight": {"size": "4", "in_flight": 1, "share": 0.2},
@@ -145,17 +145,10 @@ async def measure(options, server):
             ratios["against_jose_pair"].append(cost / bound_rows[-1]["joserfc pair, sqlite, 64 in flight"]["cpu_ms"])
             if server:
                 ratios["postgresql_against_sqlite"].append(now["postgresql", TARGETED]["cpu_ms"] / cost)
-        machine = {
-            "cores": os.cpu_count(),
-            "system": f"{platform.system()} {platform.machine()}",
-            "python": platform.python_version(),
-            "load": load,
-            "load_end": os.getloadavg()[0],
-        }
     found = {
         "date": date.isoformat(timespec="seconds"),
         "quick": options.quick,
-        "machine": machine,
+        "machine": machine(load),
         "repetitions": options.repetitions,
         "messages": options.messages,
         "exchanges": {engine: {name: _median(rows) for name, rows in kept.items()} for engine, kept in exchanges.items()},

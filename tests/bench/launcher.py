@@ -24,6 +24,7 @@ from gateway.exchange.states import OutboxState
 from gateway.exchange.submit import submit
 from gateway.federation.client import HttpTransport
 from gateway.main import serving
+from keys import sealing
 from tests.bench.messages import drafts
 
 _PR_SET_PDEATHSIG = 1
@@ -36,7 +37,7 @@ class Bench:
         self.node = None
         self.started = asyncio.Event()
         self.waiting = {}
-        self.carried = 0
+        self.carried = self.payload = self.padding = 0
         self.profiler = None
 
     def watch(self):
@@ -58,6 +59,14 @@ class Bench:
             return answer
 
         HttpTransport._post = counted
+        pad = sealing.pad_payload
+
+        def padded(payload, length):
+            self.payload += len(payload)
+            self.padding += length - len(payload)
+            return pad(payload, length)
+
+        sealing.pad_payload = padded
         opening = serving.open_node
 
         @asynccontextmanager
@@ -83,9 +92,12 @@ class Bench:
                     states[(await future).value] += 1
                     times.append(time.perf_counter() - started)
 
-        began, carried = time.perf_counter(), self.carried
+        before = {"bytes": self.carried, "payload": self.payload, "padding": self.padding}
+        began = time.perf_counter()
         await asyncio.gather(*[desk() for _ in range(max(1, in_flight // together))])
-        return {"seconds": time.perf_counter() - began, "times": times, "states": states, "bytes": self.carried - carried}
+        seconds = time.perf_counter() - began
+        after = {"bytes": self.carried, "payload": self.payload, "padding": self.padding}
+        return {"seconds": seconds, "times": times, "states": states} | {name: after[name] - before[name] for name in after}
 
     async def drained(self):
         """Wait until what arrived is filed and every leaf has its index."""

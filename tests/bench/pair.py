@@ -19,8 +19,8 @@ from gateway.demo.ports import reserved_ports
 from gateway.demo.processes import DemoNode
 from gateway.main.setup import upgrade_databases
 from tests.bench.messages import DESTINATION, SOURCE
+from tests.bench.proc import cpu_seconds
 
-TICK = os.sysconf("SC_CLK_TCK")
 READY_TRIES = 6
 
 
@@ -33,6 +33,7 @@ class Process:
     ready_seconds: float = 0.0
     process: asyncio.subprocess.Process | None = None
     prefix: tuple[str, ...] = ()
+    environment: dict[str, str] = field(default_factory=dict)
     _streams: tuple = field(default=())
 
     async def start(self, session):
@@ -42,6 +43,7 @@ class Process:
             self.process = await asyncio.create_subprocess_exec(
                 *self.prefix, sys.executable, "-m", "tests.bench.launcher", str(self.node.config), str(self.socket),
                 stdin=asyncio.subprocess.DEVNULL, stdout=output, stderr=output, process_group=0,
+                env={**os.environ, **self.environment},
             )  # fmt: skip
         for _ in range(READY_TRIES - 1):  # a machine under load takes its time
             with suppress(StepFailedError):
@@ -72,8 +74,7 @@ class Process:
 
     def cpu(self):
         """Return the CPU seconds the process used so far (user and system)."""
-        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / TICK
+        return cpu_seconds(self.pid)
 
     def resident_mb(self):
         """Return the resident memory in MB."""
@@ -101,6 +102,8 @@ class Pair:
 
     sender: Process
     receiver: Process
+    others: tuple[str, ...] = ()
+    """The federation's other members, whom nobody runs."""
 
     async def exchange(self, **options):
         """Carry messages; return rates, latencies and CPU of both ends until all is filed and logged."""
@@ -120,6 +123,8 @@ class Pair:
             "cpu_ms_receive": receive,
             "cpu_ms": send + receive,
             "bytes": answer["bytes"] / count,
+            "payload": answer["payload"] / count,
+            "padding": answer["padding"] / count,
             "p50_ms": times[count // 2] * 1000,
             "p99_ms": times[min(count - 1, count * 99 // 100)] * 1000,
         }
@@ -142,8 +147,11 @@ def _as_shipped(node, urls):
 
 
 @asynccontextmanager
-async def running_pair(home, *, databases=None, prefix=()):
-    """Found a federation in `home` and run two of its nodes; `databases` makes URLs for one node, `prefix` goes before python."""
+async def founded_pair(home, *, databases=None, prefix=(), environment=None):
+    """Found a federation in `home`; two of its nodes, not started.
+
+    `databases` makes URLs for one node, `prefix` goes before python, `environment` is added to the nodes' own.
+    """
     with reserved_ports(12) as ports:
         federation = await found_demo(home, ports)
         processes = []
@@ -152,12 +160,27 @@ async def running_pair(home, *, databases=None, prefix=()):
             _as_shipped(node, databases() if databases else None)
             if databases:
                 await asyncio.to_thread(upgrade_databases, load_config(node.config))
-            processes.append(Process(node, home / f"{name}.sock", prefix=tuple(prefix)))
-        async with aiohttp.ClientSession() as session:
-            try:
-                for process in processes:
-                    await process.start(session)
-                yield Pair(*processes)
-            finally:
-                for process in processes:
-                    await process.stop()
+            socket = home / f"{name}.sock"
+            processes.append(Process(node, socket, prefix=tuple(prefix), environment=dict(environment or {})))
+        yield Pair(*processes, others=tuple(sorted(set(federation.nodes) - {SOURCE, DESTINATION})))
+
+
+@asynccontextmanager
+async def started(pair):
+    """Run both nodes until left; they can be started again."""
+    processes = (pair.sender, pair.receiver)
+    async with aiohttp.ClientSession() as session:
+        try:
+            for process in processes:
+                await process.start(session)
+            yield pair
+        finally:
+            for process in processes:
+                await process.stop()
+
+
+@asynccontextmanager
+async def running_pair(home, **options):
+    """Found a federation in `home` and run two of its nodes; options as `founded_pair` has them."""
+    async with founded_pair(home, **options) as pair, started(pair):
+        yield pair

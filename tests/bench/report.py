@@ -1,4 +1,4 @@
-"""Writes what a run found: exchange.json, and a table and a plot made of it."""
+"""Writes what a run found: exchange.json, and a table and a plot made of it. The other benches write theirs with its parts."""
 
 import json
 
@@ -28,28 +28,42 @@ def _at(found, path):
     return found
 
 
-def judged(found):
+def judged(found, targets=TARGETS):
     """Return each target with what was measured and whether it is met; None where nothing was measured."""
     results = []
-    for what, path, sense, target in TARGETS:
+    for what, path, sense, target in targets:
         value = _at(found, path)
         met = None if value is None else (value <= target if sense == "<=" else value >= target)
         results.append({"what": what, "measured": value, "target": f"{sense} {target}", "met": met})
     return results
 
 
+def heading(found, title, command):
+    """Return the first lines of a table: its title, when, where and how it was measured."""
+    machine = found["machine"]
+    told = (
+        f"{found['date']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}; load average at the start "
+        f"{machine['load']:.1f}, at the end {machine['load_end']:.1f}. Medians of {found['repetitions']} repetitions, variants "
+        f"interleaved inside each. Written by `{command}`. On a loaded machine trust ratios, not absolute numbers."
+    )
+    tiny = ["**A quick try of the command: these numbers mean nothing.**", ""] if found["quick"] else []
+    return [f"# {title}", "", told, "", *tiny]
+
+
+def target_rows(found):
+    """Return the targets as rows of Markdown."""
+    lines = ["", "| target | measured | wanted | |", "|---|---|---|---|"]
+    words = {True: "met", False: "**missed**", None: "not measured"}
+    for item in found["targets"]:
+        measured = "" if item["measured"] is None else f"{item['measured']:.2f}"
+        lines.append(f"| {item['what']} | {measured} | {item['target']} | {words[item['met']]} |")
+    return lines
+
+
 def table(found):
     """Return the run as Markdown."""
-    machine = found["machine"]
     lines = [
-        "# Exchanges, measured",
-        "",
-        (
-            f"{found['date']}, {machine['cores']} cores, {machine['system']}, Python {machine['python']}; load average at the start "
-            f"{machine['load']:.1f}, at the end {machine['load_end']:.1f}. Medians of {found['repetitions']} repetitions, variants "
-            "interleaved inside each. Written by `make bench`. On a loaded machine trust ratios, not absolute numbers."
-        ),
-        "",
+        *heading(found, "Exchanges, measured", "make bench"),
         "| variant | exchanges/s | CPU-ms send | receive | both | p50 ms | p99 ms | bytes |",
         "|---|---|---|---|---|---|---|---|",
     ]
@@ -61,17 +75,18 @@ def table(found):
     lines += ["", "| bound, same run | per second | CPU-ms |", "|---|---|---|"]
     lines += [f"| {name} | | {value:.3f} |" for name, value in found["primitives"].items()]
     lines += [f"| {name} | {row['per_second']:.0f} | {row['cpu_ms']:.3f} |" for name, row in found["bounds"].items()]
-    lines += ["", "| target | measured | wanted | |", "|---|---|---|---|"]
-    words = {True: "met", False: "**missed**", None: "not measured"}
-    for item in found["targets"]:
-        measured = "" if item["measured"] is None else f"{item['measured']:.2f}"
-        lines.append(f"| {item['what']} | {measured} | {item['target']} | {words[item['met']]} |")
-    return "\n".join([*lines, ""])
+    return "\n".join([*lines, *target_rows(found), ""])
 
 
 def plot(found):
     """Return the CPU of each variant as bars: what the sender used, then what the receiver used."""
-    rows = [(f"{engine}, {name}", row) for engine, variants in found["exchanges"].items() for name, row in variants.items()]
+    return bars(
+        [(f"{engine}, {name}", row) for engine, variants in found["exchanges"].items() for name, row in variants.items()]
+    )
+
+
+def bars(rows):
+    """Return named rows' CPU as bars, the sender's share dark, the receiver's light."""
     scale = 420 / max(row["cpu_ms"] for _, row in rows)
     height = 40 + 24 * len(rows)
     parts = [
@@ -89,9 +104,10 @@ def plot(found):
     return "\n".join([*parts, "</svg>", ""])
 
 
-def write(found, folder):
-    """Write the three files."""
+def write(found, folder, *, name="exchange", text=table, drawing=plot):
+    """Write the result, its table, and its plot unless there is none."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "exchange.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
-    (folder / "exchange.md").write_text(table(found))
-    (folder / "exchange.svg").write_text(plot(found))
+    (folder / f"{name}.json").write_text(json.dumps(found, indent=1, sort_keys=True) + "\n")
+    (folder / f"{name}.md").write_text(text(found))
+    if drawing is not None:
+        (folder / f"{name}.svg").write_text(drawing(found))
