@@ -1,7 +1,8 @@
 """SQLite on the event loop's own thread: what `aiosqlite` offers SQLAlchemy, without a thread behind each connection.
 
 A thread costs two hand-overs per statement, more than the statement itself, and a busy loop starves it, so that what
-arrives together no longer commits together. Here a statement runs at once; the loop waits for one fsync per commit.
+arrives together no longer commits together. Here a statement runs at once. A commit that has something to sync does it on
+a thread: one hand-over a transaction, and the loop waits for no disk.
 Only for connections whose statements are short: those of the queues, the log and the key store. Long reads (console,
 commands) keep their threads (`create_read_engine`).
 
@@ -12,6 +13,7 @@ waiting and asked for again, so that the loop goes on meanwhile.
 import asyncio
 import sqlite3
 from collections.abc import Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any, Self
 
@@ -36,9 +38,10 @@ class SqliteConnection(sqlite3.Connection):
 class InlineCursor:
     """A cursor as SQLAlchemy's adapter for asynchronous drivers expects it."""
 
-    def __init__(self, cursor: sqlite3.Cursor, connection: sqlite3.Connection) -> None:
+    def __init__(self, cursor: sqlite3.Cursor, connection: sqlite3.Connection, syncing: "_Syncing") -> None:
         self._cursor = cursor
         self._connection = connection
+        self._syncing = syncing
 
     async def __aenter__(self) -> Self:
         """Enter."""
@@ -51,7 +54,7 @@ class InlineCursor:
     async def execute(self, sql: str, parameters: Iterable[Any] = ()) -> Self:
         """Execute one statement."""
         if sql == "BEGIN IMMEDIATE":
-            await _take_write_lock(self._connection)
+            await _take_write_lock(self._connection, self._syncing)
         else:
             self._cursor.execute(sql, parameters)  # type: ignore[arg-type] # a sequence or a mapping, as the adapter has it
         return self
@@ -102,6 +105,31 @@ class InlineCursor:
         self._cursor.arraysize = value
 
 
+class _Syncing:
+    """The one thread on which an engine's commits wait for the disk, and the commit under way. SQLite has one writer."""
+
+    def __init__(self) -> None:
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="sqlite-commit")
+        self.commit: asyncio.Future[None] | None = None
+
+    async def run(self, work: Callable[[], None]) -> None:
+        """Do `work` on the thread, and see its end whatever happens meanwhile: the connection is nobody else's till then."""
+        done = self.commit = asyncio.get_running_loop().run_in_executor(self._thread, work)
+        cancelled = False
+        try:
+            while not done.done():
+                try:
+                    await asyncio.wait({done})
+                except asyncio.CancelledError:
+                    cancelled = True
+        finally:
+            if self.commit is done:
+                self.commit = None
+        done.result()  # a disk that failed is told before anything else
+        if cancelled:
+            raise asyncio.CancelledError
+
+
 class _AtOnce:
     """Stands for aiosqlite's work queue, through which the adapter sets the isolation level: done when put."""
 
@@ -113,14 +141,16 @@ class _AtOnce:
 class InlineConnection:
     """A connection as SQLAlchemy's adapter expects aiosqlite's."""
 
-    def __init__(self, path: str, **options: Any) -> None:
+    def __init__(self, path: str, syncing: _Syncing, **options: Any) -> None:
         self._conn: sqlite3.Connection = sqlite3.connect(path, **options)
         self._connection: sqlite3.Connection | None = self._conn
         self._tx = _AtOnce()
+        self._syncing = syncing
+        self._synced = 0
 
     def cursor(self) -> InlineCursor:
         """Return a cursor."""
-        return InlineCursor(self._conn.cursor(), self._conn)
+        return InlineCursor(self._conn.cursor(), self._conn, self._syncing)
 
     async def execute(self, sql: str, parameters: Iterable[Any] = ()) -> InlineCursor:
         """Execute one statement on a cursor of its own."""
@@ -131,8 +161,16 @@ class InlineConnection:
         self._conn.create_function(*arguments, **options)
 
     async def commit(self) -> None:
-        """Commit; the loop waits for the disk."""
-        self._conn.commit()
+        """Commit. What changed rows has a sync to wait for; the rest is done at once.
+
+        Raises:
+            CancelledError: the task was cancelled meanwhile; it is committed all the same.
+        """
+        if self._conn.total_changes == self._synced:
+            self._conn.commit()
+            return
+        self._synced = self._conn.total_changes
+        await self._syncing.run(self._conn.commit)
 
     async def rollback(self) -> None:
         """Roll back."""
@@ -157,15 +195,16 @@ class InlineConnection:
 
 def inline_connection(path: str) -> Callable[..., Any]:
     """Return the function that opens connections to the database at `path`."""
+    syncing = _Syncing()
 
     async def connect(*_arguments: Any, **_options: Any) -> InlineConnection:
         # The pool may close a connection from wherever it is collected.
-        return InlineConnection(path, check_same_thread=False, factory=SqliteConnection)
+        return InlineConnection(path, syncing, check_same_thread=False, factory=SqliteConnection)
 
     return connect
 
 
-async def _take_write_lock(connection: sqlite3.Connection) -> None:
+async def _take_write_lock(connection: sqlite3.Connection, syncing: _Syncing) -> None:
     waited, pause = 0.0, _FIRST_PAUSE
     connection.execute("PRAGMA busy_timeout=0")
     try:
@@ -177,6 +216,9 @@ async def _take_write_lock(connection: sqlite3.Connection) -> None:
                     raise
             else:
                 return
+            if syncing.commit is not None:  # our own process has it: its turn ends with this commit
+                await asyncio.wait({syncing.commit})
+                continue
             await asyncio.sleep(pause)
             waited += pause
             pause = min(_LONGEST_PAUSE, pause * 2)
