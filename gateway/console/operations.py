@@ -148,9 +148,9 @@ class Operations:
             found["perdidos"] = restore["lost"]
         return found
 
-    async def give_up(self, peer: NodeId) -> dict[str, Any]:
+    async def give_up(self, peer: NodeId, *, actor: ActorPseudonym) -> dict[str, Any]:
         """Stop waiting for what a peer should have given back after a restore."""
-        return {"peer": str(peer), "ended": await give_up(peer, self.node)}
+        return {"peer": str(peer), "ended": await give_up(peer, self.node, actor=actor)}
 
     async def outbox(self, state: str) -> dict[str, Any]:
         """Return lanes, and messages in one state."""
@@ -172,19 +172,19 @@ class Operations:
         """Return what is known of one message."""
         return await self.models.message(message_id)
 
-    async def pause(self, peer: NodeId, *, paused: bool) -> dict[str, Any] | None:
+    async def pause(self, peer: NodeId, *, paused: bool, actor: ActorPseudonym) -> dict[str, Any] | None:
         """Pause or resume deliveries to one peer; None if the register has none of that name.
 
         A name typed wrong must not answer "paused" while the messages go on.
         """
         if peer not in self.node.trust().members:
             return None
-        await pause_peer(peer, self.node, paused=paused)
+        await pause_peer(peer, self.node, paused=paused, actor=actor)
         return {"peer": str(peer), "paused": paused}
 
-    async def retry(self, message_id: MessageId) -> bool:
+    async def retry(self, message_id: MessageId, *, actor: ActorPseudonym) -> bool:
         """Try a waiting message now."""
-        return await retry_now(message_id, self.node)
+        return await retry_now(message_id, self.node, actor=actor)
 
     async def import_file(self, mapping: str, name: str, data: bytes, *, by: Sender) -> dict[str, Any]:
         """Read a source file in its sandbox, send what can leave, and account for every row.

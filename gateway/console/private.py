@@ -96,10 +96,6 @@ class PrivateApi:
             return None
         return problem(421, "not-me", "Este puerto no responde a ese nombre.", "Use 127.0.0.1.")
 
-    async def _noted(self, request: web.Request, what: str, peer: NodeId | None = None) -> None:
-        """Write into the log who is about to do this, before it is done: no act without its leaf."""
-        await self._desk.record(what, actor=request[PRINCIPAL].actor, peer=peer)
-
     # -- handlers ----------------------------------------------------------------------------------------------------
 
     async def _healthz(self, _request: web.Request) -> web.Response:
@@ -132,8 +128,7 @@ class PrivateApi:
             peer = NodeId(request.match_info["peer"])
         except ValueError:
             return problem(422, "schema", "Eso no es el nombre de un nodo.", "Por ejemplo gt.minex.")
-        await self._noted(request, "outbox.pause" if paused else "outbox.resume", peer)
-        answer = await self._operations.pause(peer, paused=paused)
+        answer = await self._operations.pause(peer, paused=paused, actor=request[PRINCIPAL].actor)
         if answer is None:
             return problem(404, "not-found", f"{peer} no es miembro de la red.", "Véase `paradero federation status`.")
         return json_answer(answer)
@@ -143,13 +138,11 @@ class PrivateApi:
             peer = NodeId(request.match_info["peer"])
         except ValueError:
             return problem(422, "schema", "Eso no es el nombre de un nodo.", "Por ejemplo gt.minex.")
-        await self._noted(request, "restore.give-up", peer)
-        return json_answer(await self._operations.give_up(peer))
+        return json_answer(await self._operations.give_up(peer, actor=request[PRINCIPAL].actor))
 
     async def _retry(self, request: web.Request) -> web.Response:
         message_id = _message_id(request)
-        await self._noted(request, f"outbox.retry {message_id}")
-        if not await self._operations.retry(message_id):
+        if not await self._operations.retry(message_id, actor=request[PRINCIPAL].actor):
             return problem(
                 404, "not-found", "Ningún mensaje en espera tiene ese identificador.", "Véase `paradero outbox list`."
             )
@@ -188,8 +181,9 @@ class PrivateApi:
 
     async def _evidence(self, request: web.Request) -> web.Response:
         message_id = _message_id(request)
-        await self._noted(request, f"evidence.export {message_id}")
-        bundle = await self._operations.evidence(message_id, actor=request[PRINCIPAL].actor)
+        actor = request[PRINCIPAL].actor
+        await self._desk.record(f"evidence.export {message_id}", actor=actor)  # first: nobody reads it unseen
+        bundle = await self._operations.evidence(message_id, actor=actor)
         if bundle is None:
             advice = "Sólo hay constancia de mensajes propios con recibo; espere a que llegue."
             return problem(404, "not-found", "Aún no hay constancia de ese mensaje.", advice)

@@ -8,7 +8,7 @@ from itertools import accumulate
 
 from contracts.codec import b64u_decode, b64u_encode
 from contracts.errors import ExchangeError, PeerUnavailableError, ProblemCode
-from contracts.ids import MessageId, NodeId
+from contracts.ids import ActorPseudonym, MessageId, NodeId
 from contracts.leaves import LeafEvent, LeafFields
 from contracts.receipts import Receipt
 from gateway.exchange.capabilities import Capabilities
@@ -206,17 +206,17 @@ async def bury_expired(node: Capabilities, *, limit: int = 200) -> int:
     return len(buried)
 
 
-async def pause_peer(peer: NodeId, node: Capabilities, *, paused: bool) -> None:
-    """Pause or resume deliveries to one peer, with the leaf of the act."""
-    leaf = _admin_leaf(node, peer, "lane.paused" if paused else "lane.resumed")
+async def pause_peer(peer: NodeId, node: Capabilities, *, paused: bool, actor: ActorPseudonym) -> None:
+    """Pause or resume deliveries to one peer, with the leaf of the act and of who did it."""
+    leaf = _admin_leaf(node, actor, "lane.paused" if paused else "lane.resumed", peer=peer)
     async with node.begin() as work:
         await work.outbox.set_paused(peer, paused=paused)
         await work.audit.stage([leaf])
 
 
-async def retry_now(message_id: MessageId, node: Capabilities) -> bool:
-    """Make one waiting message due now, with the leaf of the act; False when it is not waiting."""
-    leaf = _admin_leaf(node, None, "outbox.retried", message_id)
+async def retry_now(message_id: MessageId, node: Capabilities, *, actor: ActorPseudonym) -> bool:
+    """Make one waiting message due now, with the leaf of the act and of who did it; False when it is not waiting."""
+    leaf = _admin_leaf(node, actor, "outbox.retried", message_id=message_id)
     async with node.begin() as work:
         revived = await work.outbox.revive(message_id, now=node.clock.now())
         if revived:
@@ -224,6 +224,9 @@ async def retry_now(message_id: MessageId, node: Capabilities) -> bool:
     return revived
 
 
-def _admin_leaf(node: Capabilities, peer: NodeId | None, detail: str, message_id: MessageId | None = None) -> StagedLeaf:
+def _admin_leaf(
+    node: Capabilities, actor: ActorPseudonym, detail: str, *, peer: NodeId | None = None, message_id: MessageId | None = None
+) -> StagedLeaf:
     at = int(node.clock.now().timestamp())
-    return node.leaves.leaf(LeafFields(at=at, event=LeafEvent.ADMIN, peer=peer, message_id=message_id, detail=detail))
+    fields = LeafFields(at=at, event=LeafEvent.ADMIN, peer=peer, message_id=message_id, detail=detail, actor=actor)
+    return node.leaves.leaf(fields)

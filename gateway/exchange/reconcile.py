@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 from contracts.codec import b64u_decode, b64u_encode, decode_message
 from contracts.errors import ExchangeError, NotPermittedError, StorageError, TrustStaleError
-from contracts.ids import Code, Folio, MessageId, NodeId
+from contracts.ids import ActorPseudonym, Code, Folio, MessageId, NodeId
 from contracts.leaves import LeafEvent, LeafFields
 from contracts.messages import (
     CaseMessage,
@@ -123,12 +123,12 @@ async def end_unanswerable(node: Capabilities) -> int:
     return len(peers)
 
 
-async def give_up(peer: NodeId, node: Capabilities) -> bool:
-    """Stop waiting for a peer because a person says so, with the leaf of the act; False when nobody waits for it."""
+async def give_up(peer: NodeId, node: Capabilities, *, actor: ActorPseudonym) -> bool:
+    """Stop waiting for a peer because a person says so, with the leaf of the act and of who; False when nobody waits for it."""
     async with node.begin() as work:
         ended = await _end_failed(peer, work, node)
         if ended:
-            await work.audit.stage([_leaf(node, peer, "restore.given-up")])
+            await work.audit.stage([_leaf(node, peer, "restore.given-up", actor=actor)])
     node.nudge(Nudge.INBOX)
     return ended
 
@@ -343,6 +343,9 @@ def _parts(
     ]
 
 
-def _leaf(node: Capabilities, peer: NodeId, detail: str, message_id: MessageId | None = None) -> StagedLeaf:
+def _leaf(
+    node: Capabilities, peer: NodeId, detail: str, message_id: MessageId | None = None, *, actor: ActorPseudonym | None = None
+) -> StagedLeaf:
     at = int(node.clock.now().timestamp())
-    return node.leaves.leaf(LeafFields(at=at, event=LeafEvent.ADMIN, peer=peer, message_id=message_id, detail=detail))
+    fields = LeafFields(at=at, event=LeafEvent.ADMIN, peer=peer, message_id=message_id, detail=detail, actor=actor)
+    return node.leaves.leaf(fields)

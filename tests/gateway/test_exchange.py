@@ -264,12 +264,12 @@ async def test_who_suspended_itself_is_refused_at_both_doors_and_what_waited_arr
 
 async def test_a_paused_peer_waits_and_a_resumed_one_gets_everything(federation):
     node = federation.nodes["gt.conamigua"].capabilities
-    await pause_peer(MBMID, node, paused=True)
+    await pause_peer(MBMID, node, paused=True, actor=node.pseudonyms.actor("admin"))
     await send(federation, row(), row(age=(15, 15)))
     await federation.settle()
     assert await folios(federation) == []
     assert len(await table(federation.nodes["gt.pgn"], "SELECT 1 FROM cases")) == 1
-    await pause_peer(MBMID, node, paused=False)
+    await pause_peer(MBMID, node, paused=False, actor=node.pseudonyms.actor("admin"))
     await federation.settle()
     assert len(await folios(federation)) == 2
 

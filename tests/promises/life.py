@@ -260,16 +260,18 @@ class Life:
     async def administration(self):
         """What an operator does to the queues."""
         sender = self.node("gt.conamigua")
-        await pause_peer(MBMID, sender, paused=True)
-        await pause_peer(MBMID, sender, paused=False)
+        await pause_peer(MBMID, sender, paused=True, actor=sender.pseudonyms.actor("admin"))
+        await pause_peer(MBMID, sender, paused=False, actor=sender.pseudonyms.actor("admin"))
         self.owe("gt.conamigua", "admin.action", number=2)
         self.federation.network.down.add(MBMID)
         [waiting] = await submit([ping(sender)], sender)
         self.owe("gt.conamigua", "msg.sent", "queued")
         await self.federation.turn()
-        assert await retry_now(waiting.message.message_id, sender)
+        assert await retry_now(waiting.message.message_id, sender, actor=sender.pseudonyms.actor("admin"))
         self.owe("gt.conamigua", "admin.action")
-        assert not await retry_now(sender.new_message_id(self.federation.clock.now()), sender)
+        assert not await retry_now(
+            sender.new_message_id(self.federation.clock.now()), sender, actor=sender.pseudonyms.actor("admin")
+        )
 
     async def dead_letters(self):
         """Nobody answers until the messages expire."""

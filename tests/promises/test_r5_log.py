@@ -113,7 +113,7 @@ class Steps:
         await submit([ping(node, to=CONAMIGUA)], node)
 
     async def pause(self, node):
-        await pause_peer(CONAMIGUA, node, paused=True)
+        await pause_peer(CONAMIGUA, node, paused=True, actor=node.pseudonyms.actor("admin"))
 
     async def rows(self, node):
         await send_rows([row(), row(age=(15, 15))], node, actor=node.pseudonyms.actor("x"))
