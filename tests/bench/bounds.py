@@ -4,8 +4,11 @@ Both ends of the POST and of the JOSE pair run in this one process, so their CPU
 """
 
 import asyncio
+import json
 import secrets
 import ssl
+import subprocess
+import sys
 import time
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
@@ -38,6 +41,19 @@ def _cpu_ms(work, times):
     for _ in range(times):
         work()
     return (time.process_time() - started) / times * 1000
+
+
+def libraries():
+    """Return the memory and the seconds of a process that imports what a node is made of, and nothing of ours."""
+    code = (
+        "import json, time; began = time.perf_counter()\n"
+        "import aiohttp.web, pydantic, sqlalchemy.ext.asyncio, structlog, prometheus_client, tuf.ngclient, pyrage\n"
+        "import sqlalchemy.dialects.postgresql, sqlalchemy.dialects.sqlite, cryptography.x509\n"
+        "took = time.perf_counter() - began\n"
+        "rss = next(line for line in open('/proc/self/status') if line.startswith('VmRSS')).split()[1]\n"
+        "print(json.dumps({'libraries_mb': int(rss) / 1024, 'libraries_seconds': took}))"
+    )
+    return json.loads(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True).stdout)
 
 
 def primitives(times):

@@ -95,6 +95,7 @@ async def _idle(pair, seconds):
         "cpu_percent": (pair.receiver.cpu() - before) / seconds * 100,
         "resident_mb": pair.receiver.resident_mb(),
         "ready_seconds": pair.sender.ready_seconds,
+        **bounds.libraries(),
     }
 
 
@@ -117,7 +118,7 @@ async def measure(options, server):
     engines = {"sqlite": None} | ({"postgresql": lambda: postgresql.two_databases(server)} if server else {})
     singles = {"sqlite": None} | ({"postgresql": lambda: postgresql.two_databases(server)[0]} if server else {})
     exchanges = {engine: {name: [] for name in VARIANTS} for engine in engines}
-    bound_rows, ratios = [], {"against_jose_pair": [], "postgresql_against_sqlite": []}
+    bound_rows, ratios = [], {"against_jose_pair": [], "postgresql_against_sqlite": [], "share_of_the_slower_side": []}
     async with AsyncExitStack() as stack:
         home = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="paradero-bench-")))
         pairs, idle = {}, None
@@ -141,7 +142,10 @@ async def measure(options, server):
                     exchanges[engine][name].append(now[engine, name])
             say(f"repetition {repetition + 1} of {options.repetitions}: bounds")
             bound_rows.append(await _bounds(home, singles, options.messages))
-            cost = now["sqlite", TARGETED]["cpu_ms"]
+            targeted = now["sqlite", TARGETED]
+            cost = targeted["cpu_ms"]
+            slower = max(targeted["cpu_ms_send"], targeted["cpu_ms_receive"])
+            ratios["share_of_the_slower_side"].append(targeted["per_second"] * slower / 1000)
             ratios["against_jose_pair"].append(cost / bound_rows[-1]["joserfc pair, sqlite, 64 in flight"]["cpu_ms"])
             if server:
                 ratios["postgresql_against_sqlite"].append(now["postgresql", TARGETED]["cpu_ms"] / cost)

@@ -12,6 +12,7 @@ TARGETS = (
     ("Exchanges per second, 64 in flight, SQLite", ("exchanges", "sqlite", "4 kB, 64 in flight", "per_second"), ">=", 600),
     ("CPU-ms per exchange, 50 a POST, SQLite", ("exchanges", "sqlite", "4 kB, 50 a POST", "cpu_ms"), "<=", 1.8),
     ("One alone, p50 ms", ("exchanges", "sqlite", "4 kB, 1 in flight", "p50_ms"), "<=", 12),
+    ("Share of what the slower side's CPU allows", ("ratios", "share_of_the_slower_side"), ">=", 0.6),
     ("CPU against a bare JOSE pair", ("ratios", "against_jose_pair"), "<=", 1.3),
     ("PostgreSQL's CPU against SQLite's", ("ratios", "postgresql_against_sqlite"), "<=", 1.3),
     ("Idle, % of a core", ("idle", "cpu_percent"), "<=", 0.5),
@@ -75,7 +76,17 @@ def table(found):
     lines += ["", "| bound, same run | per second | CPU-ms |", "|---|---|---|"]
     lines += [f"| {name} | | {value:.3f} |" for name, value in found["primitives"].items()]
     lines += [f"| {name} | {row['per_second']:.0f} | {row['cpu_ms']:.3f} |" for name, row in found["bounds"].items()]
-    return "\n".join([*lines, *target_rows(found), ""])
+    return "\n".join([*lines, *target_rows(found), "", *_libraries(found["idle"]), ""])
+
+
+def _libraries(idle):
+    """Return what bounds memory and start from below."""
+    return [
+        (
+            f"A process that imports the same libraries and nothing of ours: {idle['libraries_mb']:.0f} MB resident, "
+            f"{idle['libraries_seconds']:.1f} s to import them."
+        )
+    ]
 
 
 def plot(found):
