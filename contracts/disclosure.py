@@ -3,29 +3,47 @@
 Both are pure. Walls stand here and not in the policy: no policy, grant or person opens them.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from contracts.errors import NotPermittedError, OverDisclosureError
-from contracts.fields import FIELDS, FieldDefinition, Form, RecordType, Sensitivity, check_value, coarsen, fits
+from contracts.fields import (
+    FieldDefinition,
+    Form,
+    RecordType,
+    Sensitivity,
+    check_stated,
+    coarsen_stated,
+    fits_stated,
+    kept_back,
+)
 from contracts.fields.kinds import at_most
 from contracts.ids import Code, NodeId
-from contracts.policy import ENFORCEMENT, Need, Policy, Rule
+from contracts.messages import ASKED_KINDS, Minor
+from contracts.policy import ENFORCEMENT, Need, Policy, Rule, Tightened
 from contracts.register import Role
 
 WALL_ENFORCEMENT = "wall:enforcement"
 WALL_REPORTER = "wall:reporter-in-query"
+WALL_STAYS = "wall:never-leaves"
+WALL_PERSON = "wall:never-to"
 NOT_NAMED = "none"
+NOT_ASKED = "not-asked"
+TWO_PEOPLE = "needs:approvals:2"
 MAX_CLAIMS = 48
 _FORMS = frozenset(Form)
+
+Policies = Policy | Tightened
+"""The signed policy, or one node's stricter reading of it."""
 
 
 @dataclass(frozen=True, slots=True)
 class SourceRecord:
-    """A record as this institution holds it: exact values, in the shapes of the field dictionary."""
+    """A record as this institution holds it: exact values, plain or stated, in the shapes of the field dictionary."""
 
-    type: RecordType
+    type: str
+    """A `RecordType`, or the id of one of the policy's own record types."""
     values: Mapping[str, Any]
 
 
@@ -39,25 +57,35 @@ class Recipient:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """What there is to rest on: consent scopes, whether a duty applies, how many people approved."""
+    """What there is to rest on: consent scopes, whether a duty applies, how many people approved.
+
+    `minor`: may the person be a child? Unknown counts as yes. `never_to`: nodes and roles this person must not reach.
+    """
 
     scopes: frozenset[Code]
     duty: bool
     approvals: int
+    minor: Minor = "possible"
+    never_to: frozenset[str] = field(default_factory=frozenset)
 
 
 @dataclass(frozen=True, slots=True)
 class DisclosedField:
-    """A field that leaves: in which form, by which rule."""
+    """A field that leaves: in which form, by which rule. `kept_back`: what is said about it and stays (never on the wire)."""
 
     field: str
     form: Form
     rule: str
+    kept_back: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
 class WithheldField:
-    """A field that stays: by which rule. `none` means not permitted, a wall means forbidden."""
+    """A field that stays, and what decided. The reason's beginning tells which kind of no it is:
+
+    ``none`` no rule names it (not permitted) · ``wall:…``, ``never:…`` something forbids it · ``own:…`` this node is
+    stricter · ``not-asked`` an answer carries only what was asked · ``needs:…`` a consent, duty or approval is missing.
+    """
 
     field: str
     rule: str
@@ -98,34 +126,95 @@ class Disclosed(Protocol):
         ...
 
 
-def extract(record: SourceRecord, *, to: Recipient, kind: str, purpose: Code, grant: Grant, policy: Policy) -> Extract:
+@dataclass(frozen=True, slots=True)
+class Release:
+    """The question a disclosure answers: these fields of a record, in this message, to this recipient, on this grant.
+
+    `asked`: the fields a request asked for. An answer to a request carries none but these; without them, nothing.
+    """
+
+    to: Recipient
+    kind: str
+    purpose: Code
+    grant: Grant
+    policy: Policies
+    asked: Collection[str] | None = None
+
+    @property
+    def signed(self) -> Policy:
+        """The policy as it was signed."""
+        return self.policy.policy if isinstance(self.policy, Tightened) else self.policy
+
+
+def extract(
+    record: SourceRecord,
+    *,
+    to: Recipient,
+    kind: str,
+    purpose: Code,
+    grant: Grant,
+    policy: Policies,
+    asked: Collection[str] | None = None,
+) -> Extract:
     """Return what of `record` leaves in a message of type `kind`, and why each field does or does not.
 
     Raises:
         NotPermittedError: nothing of this record may leave, or the record has a value that is not of its field's kind.
+            Says which reasons there were, never a value.
     """
-    rule = policy.rule_for(record.type, kind, to.role, purpose)
+    release = Release(to, kind, purpose, grant, policy, asked)
+    rule = release.signed.rule_for(record.type, kind, to.role, purpose)
     if rule is None or walled(record.type, kind):
-        raise NotPermittedError(f"no rule lets a {record.type.value} record leave in {kind}")
+        raise NotPermittedError(f"no rule lets a {record.type} record leave in {kind}")
     claims: dict[str, Any] = {}
     disclosed: list[DisclosedField] = []
     withheld: list[WithheldField] = []
+    known = release.signed.fields_of(record.type)
     for name, value in record.values.items():
-        found = _known(record.type, name, value)
-        reason = _withheld_by(found, rule, to.role, grant)
-        if reason is not None:
-            withheld.append(WithheldField(name, reason))
-            continue
-        form = rule.fields[Code(name)]
-        claims[name] = coarsen(found.kind, value, form)
-        disclosed.append(DisclosedField(name, form, rule.id))
+        found = known.get(name)
+        if found is None or not check_stated(found.kind, value):
+            raise NotPermittedError("the record has a field or value the dictionary does not know")
+        verdict = judge_field(found, rule, release)
+        if isinstance(verdict, Form):
+            claims[name] = coarsen_stated(found.kind, value, verdict, rule.about)
+            disclosed.append(DisclosedField(name, verdict, rule.id, kept_back(value, claims[name])))
+        else:
+            withheld.append(WithheldField(name, verdict))
     if not claims:
-        raise NotPermittedError("nothing of this record may leave")
+        raise NotPermittedError(f"nothing of this record may leave: {', '.join(sorted({entry.rule for entry in withheld}))}")
     return Extract(claims, Manifest(tuple(disclosed), tuple(withheld)))
 
 
+def judge_field(found: FieldDefinition, rule: Rule, release: Release) -> Form | str:
+    """Return the form in which a field leaves, or the reason why it stays (`WithheldField`)."""
+    reason = _forbidden(found, rule, release)
+    if reason is not None:
+        return reason
+    if not _asked_for(found.name, release):
+        return NOT_ASKED
+    form = rule.fields.get(Code(found.name))
+    return NOT_NAMED if form is None else _released(found.name, form, rule, release)
+
+
+def _asked_for(name: str, release: Release) -> bool:
+    if release.asked is None:
+        return release.kind not in ASKED_KINDS
+    return name in release.asked
+
+
+def _released(name: str, form: Form, rule: Rule, release: Release) -> Form | str:
+    needs = [rule.need_of(name)]
+    if isinstance(release.policy, Tightened):
+        own = release.policy.limit(rule, name, release.kind, release.to.role)
+        if own.form is None:
+            return str(own.withheld_by)
+        form, needs = own.form, [*needs, *own.needs]
+    missing = (_missing(need, release.grant) for need in needs if need is not None)
+    return next((reason for reason in missing if reason is not None), form)
+
+
 def recheck(
-    record_type: RecordType,
+    record_type: str,
     claims: Mapping[str, Any],
     disclosed: Iterable[Disclosed],
     *,
@@ -138,7 +227,8 @@ def recheck(
 
     Raises:
         OverDisclosureError: claims and manifest differ, a field or form the policy does not allow to us, a value more
-            precise than its form, another rule than the policy's, a wall.
+            precise than its form, something said about it that the rule does not name, another rule than the policy's,
+            a wall.
     """
     rule = policy.rule_for(record_type, kind, own_role, purpose)
     if rule is None or walled(record_type, kind):
@@ -149,45 +239,63 @@ def recheck(
         raise OverDisclosureError("claims and manifest differ")
     if any(entry.rule != rule.id for entry in listed):
         raise OverDisclosureError("the manifest names another rule than the one that decides")
+    known = policy.fields_of(record_type)
     for name, value in claims.items():
-        _recheck_field(record_type, name, value, str(entries[name].form), rule, own_role)
+        _recheck_field(known.get(name), value, str(entries[name].form), rule, own_role)
 
 
-def _recheck_field(record_type: RecordType, name: str, value: Any, form: str, rule: Rule, own_role: Role) -> None:
-    found = FIELDS[record_type].get(name)
-    allowed = rule.fields.get(Code(name)) if found else None
+def recheck_asked(claims: Iterable[str], asked: Collection[str]) -> None:
+    """Refuse an answer that carries a field we did not ask for; the asker alone knows what it asked.
+
+    Raises:
+        OverDisclosureError: a field nobody asked for.
+    """
+    if not set(claims) <= set(asked):
+        raise OverDisclosureError("an answer with a field that was not asked for")
+
+
+def _recheck_field(found: FieldDefinition | None, value: Any, form: str, rule: Rule, own_role: Role) -> None:
+    allowed = rule.fields.get(Code(found.name)) if found else None
     if found is None or allowed is None or form not in _FORMS:
         raise OverDisclosureError("a field or form that no rule allows")
-    if behind_wall(found, own_role):
+    if behind_wall(found, own_role) or not found.forms:
         raise OverDisclosureError("a protected field for a role that must never see one")
-    if not at_most(found.kind, Form(form), allowed) or not fits(found.kind, value, Form(form)):
-        raise OverDisclosureError("a value more precise than allowed")
+    if Form(form) not in found.forms or not at_most(found.kind, Form(form), allowed):
+        raise OverDisclosureError("a form more precise than allowed")
+    if not fits_stated(found.kind, value, Form(form), rule.about):
+        raise OverDisclosureError("a value more precise than its form, or saying more about itself than allowed")
 
 
-def behind_wall(field: FieldDefinition, role: Role) -> bool:
+def behind_wall(found: FieldDefinition, role: Role) -> bool:
     """Return whether no policy whatever may let this field reach this role: S4 and S5 never reach enforcement."""
-    return role in ENFORCEMENT and field.sensitivity >= Sensitivity.PROTECTED
+    return role in ENFORCEMENT and found.sensitivity >= Sensitivity.PROTECTED
 
 
-def walled(record_type: RecordType, kind: str) -> bool:
+def walled(record_type: str, kind: str) -> bool:
     """Return whether no policy whatever may put such a record into such a message: never a reporter in a query."""
-    return record_type is RecordType.REPORTER and kind.startswith(("search.", "finding.", "identity.", "bulletin"))
+    return record_type == RecordType.REPORTER and kind.startswith(("search.", "finding.", "identity.", "bulletin"))
 
 
-def _known(record_type: RecordType, name: str, value: Any) -> FieldDefinition:
-    found = FIELDS[record_type].get(name)
-    if found is None or not check_value(found.kind, value):
-        raise NotPermittedError("the record has a field or value the dictionary does not know")
-    return found
+def two_people_wall(record_type: str, kind: str, grant: Grant) -> bool:
+    """Return whether two people must have approved, whatever the policy says: answers about remains, or about a child."""
+    return kind in ASKED_KINDS and (record_type == RecordType.UNIDENTIFIED_REMAINS or grant.minor != "no")
 
 
-def _withheld_by(field: FieldDefinition, rule: Rule, role: Role, grant: Grant) -> str | None:
-    if behind_wall(field, role):
-        return WALL_ENFORCEMENT
-    if field.name not in rule.fields:
-        return NOT_NAMED
-    need = rule.needs.get(Code(field.name))
-    return None if need is None else _missing(need, grant)
+def _forbidden(found: FieldDefinition, rule: Rule, release: Release) -> str | None:
+    to, grant = release.to, release.grant
+    if not grant.never_to.isdisjoint((str(to.node), to.role.value)):
+        return WALL_PERSON
+    if behind_wall(found, to.role) or not found.forms:
+        return WALL_ENFORCEMENT if found.forms else WALL_STAYS
+    never = release.signed.never_for(rule.record, found.name, to.role)
+    if never is not None:
+        return never.id
+    return TWO_PEOPLE if grant.approvals < 2 and _second_person(rule.record, release) else None
+
+
+def _second_person(record: str, release: Release) -> bool:
+    asked_for = release.signed.second_person_for(record, release.kind, release.grant.minor)
+    return asked_for is not None or two_people_wall(record, release.kind, release.grant)
 
 
 def _missing(need: Need, grant: Grant) -> str | None:

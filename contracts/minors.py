@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from datetime import date
 from typing import Any, Literal
 
+from contracts.fields import plain
+
 Minority = Literal["yes", "no", "possible"]
 
 ADULT_AGE = 18
@@ -13,8 +15,8 @@ ADULT_AGE = 18
 def minority(values: Mapping[str, Any], today: date) -> Minority:
     """Return whether the person of a missing-person record is under 18 on `today`.
 
-    `values` are the record's values in the shapes of the field dictionary (SPEC 6.2). Every age the values leave
-    possible is considered; with none given, the answer is "possible".
+    `values` are the record's values, plain or stated, in the shapes of the field dictionary (SPEC 6.2). Every age the
+    values leave possible is considered; with none given, the answer is "possible".
     """
     youngest, oldest = _possible_ages(values, today)
     if oldest < ADULT_AGE:
@@ -23,7 +25,8 @@ def minority(values: Mapping[str, Any], today: date) -> Minority:
 
 
 def _possible_ages(values: Mapping[str, Any], today: date) -> tuple[int, int]:
-    ranges = [found for found in (_from_birth(values.get("birth_date"), today), _from_range(values.get("age_range"))) if found]
+    born, aged = plain(values.get("birth_date")), plain(values.get("age_range"))
+    ranges = [found for found in (_from_birth(born, today), _from_range(aged)) if found]
     if not ranges:
         return 0, 150
     # Two statements that disagree leave both possible: the younger one decides whether a child may be missing.

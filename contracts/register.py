@@ -60,6 +60,9 @@ class Role(StrEnum):
     RETURNEE_RECEPTION = "returnee-reception"
     HUMANITARIAN = "humanitarian"
     SOCIAL_SERVICES = "social-services"
+    FOREIGN_CONSULATE = "foreign-consulate"
+    FOREIGN_PROSECUTOR = "foreign-prosecutor"
+    JUDICIARY = "judiciary"
 
 
 class MemberStatus(StrEnum):

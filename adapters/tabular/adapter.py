@@ -116,5 +116,5 @@ def _comparable(value: Any) -> str:
 
 
 def _content(records: Sequence[SourceRecord]) -> bytes:
-    told = [[record.type.value, dict(record.values)] for record in records]
+    told = [[str(record.type), dict(record.values)] for record in records]
     return sha256(_as_json(told).encode()).digest()

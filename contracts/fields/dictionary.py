@@ -1,15 +1,26 @@
-"""The dictionary itself: five record types, their fields, labels in Spanish and English, sensitivity (SPEC 6.2).
+"""The dictionary itself: record types, their fields, labels in Spanish and English, sensitivity, who normally sees them.
 
-A partner's own record type is one more table here or, later, a register target of the same shape.
+The five record types of the protocol stand in ``dictionary.toml`` beside this module (SPEC 6.2). A partner's own record
+type comes with the policy and passes the same `record_definition`.
 """
 
-from collections.abc import Mapping
+import re
+import tomllib
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
+from importlib.resources import files
 from types import MappingProxyType
 
 from contracts.fields.forms import Form
 from contracts.fields.kinds import KINDS, ladder
+from contracts.fields.viewers import Viewer, parse_viewers
+
+MAX_LEAVING = 48
+"""Fields of one record type that can leave: as many as a record has digests (SPEC 6.1)."""
+NEVER = "never"
+COLUMNS = 7
+_FIELD_NAME = re.compile(r"[a-z][a-z0-9]*(?:_[a-z0-9]+)*")
 
 
 class Sensitivity(IntEnum):
@@ -24,7 +35,7 @@ class Sensitivity(IntEnum):
 
 
 class RecordType(StrEnum):
-    """What a record is about. The value is the last part of its `vct`."""
+    """The record types of the protocol. The value is the last part of a record's `vct`."""
 
     MISSING_PERSON = "missing-person"
     UNIDENTIFIED_PERSON = "unidentified-person"
@@ -42,171 +53,83 @@ class FieldDefinition:
     sensitivity: Sensitivity
     label_es: str
     label_en: str
+    forms: tuple[Form, ...]
+    """The forms it can leave in, most precise first; none: it never leaves."""
+    seen_by: tuple[Viewer, ...] = ()
+    """Who sees it in ordinary work. Told to people, checked against the template; decides nothing."""
 
-    @property
-    def forms(self) -> tuple[Form, ...]:
-        """The forms it can take, most precise first."""
-        return ladder(self.kind)
-
-
-_DESCRIPTION = """
-sex                  choice    3  Sexo                                     | Sex
-height_cm            measure   3  Estatura (cm)                            | Height (cm)
-weight_kg            measure   3  Peso (kg)                                | Weight (kg)
-build                choice    3  Complexión                               | Build
-hair                 choice    3  Cabello                                  | Hair
-eyes                 choice    3  Ojos                                     | Eyes
-marks                items     3  Señas particulares                       | Distinguishing marks
-dental_summary       items     3  Rasgos dentales visibles                 | Visible dental features
-clothing             items     3  Ropa y accesorios                        | Clothing and accessories
-belongings           items     3  Objetos                                  | Belongings
-"""
-
-_TABLES = {
-    RecordType.MISSING_PERSON: """
-given_names          names     2  Nombres                                  | Given names
-surname_1            name      2  Primer apellido                          | First surname
-surname_2            name      2  Segundo apellido                         | Second surname
-married_surname      name      2  Apellido de casada                       | Married surname
-aliases              names     3  Apodos y nombres usados en ruta          | Nicknames and names used on the way
-birth_date           date      2  Fecha de nacimiento                      | Date of birth
-age_range            age       3  Edad al desaparecer                      | Age when last seen
-gender               choice    4  Identidad de género                      | Gender identity
-cui                  digits    2  CUI                                      | CUI (state number)
-cui_absence_reason   choice    2  Motivo de ausencia de CUI                | Why there is no CUI
-documents            items     2  Otros documentos                         | Other documents
-nationalities        choices   3  Nacionalidades declaradas                | Declared nationalities
-birth_place          place     2  Lugar de nacimiento                      | Place of birth
-residence            place     3  Residencia en origen                     | Residence at origin
-mother_tongue        choice    3  Idioma materno                           | Mother tongue
-languages            choices   3  Idiomas                                  | Languages
-speaks_spanish       choice    3  Habla español                            | Speaks Spanish
-marital_status       choice    3  Estado civil                             | Marital status
-occupation           text      3  Ocupación                                | Occupation
-health_conditions    items     5  Condiciones de salud relevantes          | Relevant health conditions
-phones               phones    4  Teléfonos de la persona buscada          | Phones of the person sought
-departure_date       date      3  Fecha de salida                          | Date of departure
-departure_place      place     3  Lugar de salida                          | Place of departure
-intended_destination text      4  Destino previsto                         | Intended destination
-route                items     3  Puntos de la ruta                        | Points of the route
-companions           items     4  Acompañantes                             | Companions
-smuggler             long_text 4  Intermediario                            | Smuggler
-debt                 long_text 4  Deuda, pagos, extorsión                  | Debt, payments, extortion
-last_contact_date    date      3  Fecha del último contacto                | Date of last contact
-last_contact_place   place     3  Lugar del último contacto                | Place of last contact
-last_contact_means   choice    3  Medio del último contacto                | Means of last contact
-circumstance         choice    3  Circunstancia                            | Circumstance
-narrative            long_text 4  Narración                                | Narrative
-protection_need      flag      5  Necesidad de protección                  | Need of protection
-photo_available      flag      1  Hay fotografía                           | A photograph exists
-family_sample        choice    5  Muestra de referencia                    | Reference sample
-external_refs        items     1  Folios externos                          | External references
-"""
-    + _DESCRIPTION,
-    RecordType.UNIDENTIFIED_REMAINS: """
-local_ref            text      1  Número de expediente forense             | Forensic file number
-authority            text      1  Autoridad competente                     | Competent authority
-external_refs        items     1  Folios externos                          | External references
-found_date           date      3  Fecha de hallazgo                        | Date found
-postmortem_days      measure   3  Intervalo post mortem (días)             | Postmortem interval (days)
-found_place          place     3  Lugar de hallazgo                        | Place found
-found_county         text      3  Condado o entidad                        | County
-found_coordinates    coordinates 4 Coordenadas                             | Coordinates
-found_corridor       choice    3  Corredor                                 | Corridor
-circumstance         choice    3  Circunstancia del hallazgo               | Circumstance of finding
-remains_type         choice    3  Tipo de restos                           | Type of remains
-condition            choice    3  Condición                                | Condition
-individuals          measure   3  Número mínimo de individuos              | Minimum number of individuals
-age_range            age       3  Edad estimada                            | Estimated age
-possible_names       names     2  Nombre en documento hallado              | Name on a document found
-documents_found      items     3  Documentos hallados                      | Documents found
-phones_found         phones    4  Números hallados                         | Phone numbers found
-language_signs       choices   3  Idioma en objetos                        | Language on objects
-photos_available     flag      5  Fotografías                              | Photographs
-fingerprints         choice    5  Huellas                                  | Fingerprints
-dna_sample           choice    5  Muestra de ADN                           | DNA sample
-cause_of_death       text      5  Causa de muerte                          | Cause of death
-disposition          choice    4  Disposición                              | Disposition
-identification       choice    1  Estado de la identificación              | State of identification
-"""
-    + _DESCRIPTION,
-    RecordType.UNIDENTIFIED_PERSON: """
-local_ref            text      1  Código temporal                          | Temporary code
-facility             text      4  Establecimiento                          | Facility
-admitted_date        date      3  Fecha de ingreso                         | Date admitted
-found_date           date      3  Fecha de hallazgo                        | Date found
-found_place          place     3  Lugar de hallazgo                        | Place found
-brought_by           choice    3  Quién la trajo                           | Brought by
-age_range            age       3  Edad aparente                            | Apparent age
-said_names           names     3  Lo que dice de su nombre                 | Names the person says
-heard_language       choice    3  Idioma oído                              | Language heard
-presumed_nationality choices   4  Nacionalidad presunta                    | Presumed nationality
-communicates         choice    3  Puede comunicarse                        | Can communicate
-photo_available      flag      5  Fotografía                               | Photograph
-fingerprint_result   choice    3  Resultado de huella                      | Fingerprint result
-can_consent          choice    3  Puede decidir                            | Can decide
-contact_will         choice    5  Voluntad de contacto                     | Wish to be contacted
-aggressor_risk       flag      5  Riesgo de agresor                        | Risk of an aggressor
-possible_minor       flag      1  Posible menor                            | Possible minor
-discharge            choice    4  Egreso                                   | Discharge
-diagnosis            long_text 5  Diagnóstico                              | Diagnosis
-"""
-    + _DESCRIPTION,
-    RecordType.CUSTODY: """
-custody_type         choice    4  Tipo de custodia                         | Type of custody
-authority            text      4  Autoridad y centro                       | Authority and centre
-from_date            date      4  Desde                                    | From
-to_date              date      4  Hasta                                    | To
-source               choice    1  Fuente                                   | Source
-a_number             digits    4  Número A                                 | A-number
-notify_will          choice    4  Autoriza avisar                          | Agrees to notice
-consular_visit       date      4  Visita consular                          | Consular visit
-protection_need      flag      5  Teme retorno                             | Fears return
-return_date          date      3  Fecha de retorno                         | Date of return
-return_place         place     3  Recepción                                | Place of return
-return_match         choice    1  Resultado de cotejo                      | Match result
-given_names          names     2  Nombres                                  | Given names
-surname_1            name      2  Primer apellido                          | First surname
-surname_2            name      2  Segundo apellido                         | Second surname
-birth_date           date      2  Fecha de nacimiento                      | Date of birth
-""",
-    RecordType.REPORTER: """
-name                 names     4  Nombre del reportante                    | Reporter's name
-cui                  digits    4  CUI del reportante                       | Reporter's CUI
-quality              choice    3  Calidad                                  | Quality
-relationship         choice    3  Parentesco                               | Relationship
-phones               phones    4  Teléfonos                                | Phones
-safe_hours           text      4  Horario seguro                           | Safe hours
-address              text      4  Dirección                                | Address
-country              choice    4  País de residencia                       | Country of residence
-language             choice    3  Idioma                                   | Language
-interpreter          flag      3  Requiere intérprete                      | Needs an interpreter
-reads                choice    3  Lee                                      | Reads
-sample_willing       choice    4  Acepta dar muestra                       | Willing to give a sample
-support_need         choice    5  Apoyo psicosocial                        | Psychosocial support
-threats              flag      5  Amenaza o extorsión                      | Threats or extortion
-family_conflict      choice    5  Conflicto con la persona buscada         | Conflict with the person sought
-consents             choices   4  Consentimientos                          | Consents
-""",
-}
+    def label(self, lang: str) -> str:
+        """Return what people call it, in ``es`` or ``en``."""
+        return self.label_en if lang == "en" else self.label_es
 
 
-def _parse(table: str) -> Mapping[str, FieldDefinition]:
-    found: dict[str, FieldDefinition] = {}
-    for line in filter(str.strip, table.splitlines()):
-        labels = line.split("|")
-        name, kind, level, label_es = labels[0].split(None, 3)
-        if name in found or kind not in KINDS or len(labels) != 2:
-            raise RuntimeError(f"field dictionary: {name}")
-        found[name] = FieldDefinition(name, kind, Sensitivity(int(level)), label_es.strip(), labels[1].strip())
-    return MappingProxyType(found)
+@dataclass(frozen=True, slots=True)
+class RecordDefinition:
+    """A record type and its fields by name."""
+
+    id: str
+    label_es: str
+    label_en: str
+    fields: Mapping[str, FieldDefinition]
+
+    def label(self, lang: str) -> str:
+        """Return what people call it, in ``es`` or ``en``."""
+        return self.label_en if lang == "en" else self.label_es
 
 
-FIELDS: Mapping[RecordType, Mapping[str, FieldDefinition]] = MappingProxyType(
-    {record_type: _parse(table) for record_type, table in _TABLES.items()}
+def record_definition(record: str, label_es: str, label_en: str, lines: Iterable[str]) -> RecordDefinition:
+    """Return a record type made from its table, a line per field, as ``dictionary.toml`` explains.
+
+    Raises:
+        ValueError: a line that is no field, a field twice, more than 48 fields that can leave. Names the field.
+    """
+    fields: dict[str, FieldDefinition] = {}
+    for line in lines:
+        found = _field(line)
+        if found.name in fields:
+            raise ValueError(f"{record}.{found.name} stands twice")
+        fields[found.name] = found
+    if not fields or not label_es or not label_en:
+        raise ValueError(f"{record} has no fields or no labels")
+    if sum(1 for found in fields.values() if found.forms) > MAX_LEAVING:
+        raise ValueError(f"{record} has more than {MAX_LEAVING} fields that can leave")
+    return RecordDefinition(record, label_es, label_en, MappingProxyType(fields))
+
+
+def _field(line: str) -> FieldDefinition:
+    cells = [cell.strip() for cell in line.split("|")]
+    if len(cells) != COLUMNS or not _FIELD_NAME.fullmatch(cells[0]):
+        raise ValueError("a field is seven cells, the first its name")
+    name, kind, level, leaves, seen_by, label_es, label_en = cells
+    if kind not in KINDS or not re.fullmatch("S[0-5]", level) or not label_es or not label_en:
+        raise ValueError(f"{name} has no known kind, no class from S0 to S5, or no labels")
+    rungs = ladder(kind)
+    if leaves not in ("", NEVER, *rungs):
+        raise ValueError(f"{name} cannot leave as that")
+    forms = () if leaves == NEVER else rungs[rungs.index(Form(leaves)) :] if leaves else rungs
+    return FieldDefinition(name, kind, Sensitivity(int(level[1])), label_es, label_en, forms, parse_viewers(seen_by))
+
+
+def _built_in() -> Mapping[str, RecordDefinition]:
+    tables = tomllib.loads(files("contracts.fields").joinpath("dictionary.toml").read_text(encoding="utf-8"))
+    made: dict[str, RecordDefinition] = {
+        RecordType(name): record_definition(name, table["es"], table["en"], filter(str.strip, table["fields"].splitlines()))
+        for name, table in tables.items()
+    }
+    if set(made) != set(RecordType):
+        raise RuntimeError("the dictionary lacks a record type")
+    return MappingProxyType(made)
+
+
+RECORDS: Mapping[str, RecordDefinition] = _built_in()
+"""The record types of the protocol. The keys are `RecordType`s, which are found by their text too."""
+
+FIELDS: Mapping[str, Mapping[str, FieldDefinition]] = MappingProxyType(
+    {record: found.fields for record, found in RECORDS.items()}
 )
+"""Their fields."""
 
 
-def definition(record_type: RecordType, name: str) -> FieldDefinition | None:
+def definition(record_type: str, name: str) -> FieldDefinition | None:
     """Return a field's definition, or None when the record type has no such field."""
     return FIELDS[record_type].get(name)

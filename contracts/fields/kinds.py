@@ -9,6 +9,8 @@ Coarsening keeps a kind's shape where it can, so that one validator serves every
 * age, measure: {"min": int, "max": int}, both ends included (years; centimetres, kilograms, days or a plain number)
 * place: {"country": "GT", "department": "13", "municipality": "1333", "text": "…"}, all but country optional
 * items: a list of objects whose members are codes, and free "text" that CODED removes
+* consents: a list of {"scope", "act": "given" | "narrowed" | "withdrawn", "from"} and, optional, "until", "form", "language",
+  "to" and "fields" (lists of codes), "witness" and "reason" (text); CODED leaves scope, act and dates
 * phones: a list of strings; coordinates: {"lat": int, "lon": int} in 1e-5 degrees; flag: true or false
 
 COUNT makes a number of a list, YES_NO makes true of anything that is there.
@@ -185,6 +187,20 @@ def _nothing(_value: Json) -> bool:
     return False
 
 
+def _consents(value: Json) -> bool:
+    return isinstance(value, list) and 0 < len(value) <= MAX_ITEMS and all(_consent(item) for item in value)
+
+
+def _consent(item: Json) -> bool:
+    if not isinstance(item, dict) or not {"scope", "act", "from"} <= set(item) <= set(_CONSENT_MEMBERS):
+        return False
+    return all(_CONSENT_MEMBERS[name](part) for name, part in item.items())
+
+
+def _act(value: Json) -> bool:
+    return value in ("given", "narrowed", "withdrawn") if isinstance(value, str) else False
+
+
 def _small_number(value: Json) -> bool:
     return type(value) is int and 0 < value <= 1000
 
@@ -210,6 +226,13 @@ _ITEM_MEMBERS: Mapping[str, Callable[[Json], bool]] = {
     "count": _small_number,
     "country": _country,
     "date": _is_date,
+}
+_CONSENT_MEMBERS: Mapping[str, Callable[[Json], bool]] = {
+    **dict.fromkeys(("scope", "form", "language"), _choice),
+    **dict.fromkeys(("to", "fields"), _codes),
+    **dict.fromkeys(("from", "until"), _is_date),
+    **dict.fromkeys(("witness", "reason"), _text(200)),
+    "act": _act,
 }
 
 
@@ -277,6 +300,10 @@ def _coded(value: Json) -> Json:
     ]
 
 
+def _coded_consents(value: Json) -> Json:
+    return [_keep("scope", "act", "from", "until")(item) for item in value]
+
+
 _PLACE_FORMS = {
     Form.EXACT: _same,
     Form.MUNICIPALITY: _keep("country", "department", "municipality"),
@@ -312,6 +339,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind("measure", _range(MAX_MEASURE), {Form.EXACT: _same, Form.BAND: _band, Form.YES_NO: _there}),
             Kind("place", _place, _PLACE_FORMS),
             Kind("items", _items, _CODED_ITEMS),
+            Kind("consents", _consents, {Form.EXACT: _same, Form.CODED: _coded_consents, Form.COUNT: len, Form.YES_NO: _there}),
             Kind("phones", _texts, _LISTED),
             Kind("coordinates", _coordinates, _PLAIN),
             Kind("flag", _flag, {Form.EXACT: _same}),

@@ -142,6 +142,7 @@ from contracts.messages.searches import (
 )
 
 __all__ = [
+    "ASKED_KINDS",
     "CLOCK_SKEW",
     "MESSAGE_TYPES",
     "Answer",
@@ -304,6 +305,13 @@ _CLASSES = cast(tuple[type[CaseMessage], ...], get_args(get_args(CaseMessage)[0]
 
 MESSAGE_TYPES: Mapping[str, type[CaseMessage]] = MappingProxyType({cls.model_fields["type"].default: cls for cls in _CLASSES})
 """The class of each `type` on the wire."""
+
+ASKED_KINDS = frozenset(
+    kind
+    for kind, cls in MESSAGE_TYPES.items()
+    if issubclass(cls, Answer) and cls.model_fields["records"].metadata != Message.model_fields["records"].metadata
+)
+"""Answers that can carry records: they carry nothing that was not asked for (SPEC 6.4)."""
 
 if len(MESSAGE_TYPES) != len(_CLASSES):
     raise RuntimeError("two message classes have one type")

@@ -181,11 +181,11 @@ def row_drafts(row: DeskRow, node: Capabilities, actor: ActorPseudonym, now: dat
         NotPermittedError: no record this desk can send, or an addressee the register does not have.
     """
     main = row.records[0]
-    if main.type is RecordType.MISSING_PERSON:
+    if main.type == RecordType.MISSING_PERSON:
         return _report_drafts(row, node, actor, now)
-    if main.type is RecordType.UNIDENTIFIED_REMAINS:
+    if main.type == RecordType.UNIDENTIFIED_REMAINS:
         return (_finding_draft(row, node, actor, now),)
-    raise NotPermittedError(f"no flow sends a {main.type.value} record")
+    raise NotPermittedError(f"no flow sends a {main.type} record")
 
 
 def _report_drafts(row: DeskRow, node: Capabilities, actor: ActorPseudonym, now: datetime) -> tuple[Draft, ...]:

@@ -23,7 +23,6 @@ from contracts.errors import (
     SignatureError,
     WrongModeError,
 )
-from contracts.fields import RecordType
 from contracts.messages import CaseMessage
 from contracts.policy import Deny, Policy
 from gateway.exchange.capabilities import Capabilities
@@ -160,12 +159,10 @@ def _check_records(message: CaseMessage, node: Capabilities, policy: Policy, now
         record = node.opener.verify_record(presented.sd_jwt, sender=message.sender, at=now)
         if message.purpose not in record.visible.purposes:
             raise RecordInvalidError("issued for another purpose")
-        try:
-            record_type = RecordType(record.record_type)
-        except ValueError:
-            raise RecordInvalidError("record of an unknown type") from None
+        if policy.record_of(record.record_type) is None:
+            raise RecordInvalidError("record of an unknown type")
         recheck(
-            record_type,
+            record.record_type,
             record.claims,
             presented.disclosed,
             own_role=own_role,

@@ -4,7 +4,7 @@
 several messages (a report and the duty notice it entails) leave together or not at all.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
@@ -50,6 +50,8 @@ class Draft:
     deadline: datetime | None = None
     message_id: MessageId | None = None
     """Chosen beforehand when another message must name this one."""
+    asked: Collection[str] | None = None
+    """The fields a request asked for: an answer to it carries no other, and without them none (SPEC 6.4)."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +195,7 @@ def _extracts(draft: Draft, policy: Policy, trust: TrustState) -> tuple[Extract,
             purpose=draft.purpose,
             grant=draft.grant,
             policy=policy,
+            asked=draft.asked,
         )
         for record in draft.records
     )
@@ -206,7 +209,7 @@ def _message(draft: Draft, extracts: tuple[Extract, ...], node: Capabilities, tr
         PresentedRecord(
             sd_jwt=node.sealer.issue_record(
                 item.claims,
-                record_type=record.type.value,
+                record_type=str(record.type),
                 to=draft.to,
                 record_id=node.new_record_id(now),
                 issued_at=now,

@@ -116,10 +116,10 @@ def _try_row(row: SourceRow, reading: Reading, policy: Policy, now: datetime) ->
 def _messages(records: Sequence[SourceRecord], reading: Reading, policy: Policy, now: datetime) -> list[TrialMessage]:
     """Return what the desk would make of a row: the same messages, purposes and grants (gateway.exchange.desk)."""
     main = records[0]
-    if main.type is RecordType.UNIDENTIFIED_REMAINS and reading.authority is not None and reading.country is not None:
+    if main.type == RecordType.UNIDENTIFIED_REMAINS and reading.authority is not None and reading.country is not None:
         return [_message("finding.notice", Role.SEARCH_MECHANISM, IDENTIFY, records, policy, _NO_GRANT)]
-    if main.type is not RecordType.MISSING_PERSON:
-        raise NotPermittedError(f"no flow sends this {main.type.value} record")
+    if main.type != RecordType.MISSING_PERSON:
+        raise NotPermittedError(f"no flow sends this {main.type} record")
     found = [_message("report.transfer", Role.SEARCH_MECHANISM, LOCATE, records, policy, _NO_GRANT)]
     if minority(main.values, local_day(now)) != "no":
         found.append(_message("duty.notice", Role.CHILD_PROTECTION, PROTECT, records, policy, _DUTY))

@@ -27,6 +27,7 @@ _SAMPLES = {
     "measure": {"min": 162, "max": 166},
     "place": {"country": "GT", "department": "13", "municipality": "1333", "text": "Aldea Ficticia"},
     "items": [{"type": "tattoo", "region": "forearm", "text": "nombre de una persona"}],
+    "consents": [{"scope": "c2", "act": "given", "from": "2026-10-15"}],
     "phones": ["+50255550100"],
     "coordinates": {"lat": 2703110, "lon": -9821450},
     "flag": True,
@@ -34,9 +35,9 @@ _SAMPLES = {
 
 _LEAVE = ("given_names", "surname_1", "surname_2", "birth_date", "sex", "residence", "height_cm", "last_contact_place")
 _STAY = (
-    *("married_surname", "gender", "cui_absence_reason", "documents", "birth_place", "marital_status", "occupation"),
+    *("married_surname", "gender", "religion", "documents", "birth_place", "background", "departure_place"),
     *("health_conditions", "phones", "intended_destination", "route", "companions", "smuggler", "debt", "narrative"),
-    *("protection_need", "family_sample", "weight_kg", "dental_summary", "belongings"),
+    *("protection_need", "biometric_refs", "features", "dental_summary", "belongings"),
 )
 
 

@@ -26,7 +26,7 @@ def cases(draw, roles=tuple(Role)):
     """A record, a recipient and a policy that passed the parser: a rule of random fields, forms and needs."""
     record_type = draw(st.sampled_from(list(RecordType)))
     role = draw(st.sampled_from(roles))
-    known = FIELDS[record_type]
+    known = {name: field for name, field in FIELDS[record_type].items() if field.forms}
     named = draw(st.lists(st.sampled_from(sorted(known)), min_size=1, max_size=48, unique=True))
     if role in ENFORCEMENT:
         named = [name for name in named if known[name].sensitivity < 4] or ["sex" if "sex" in known else "source"]
@@ -35,9 +35,10 @@ def cases(draw, roles=tuple(Role)):
     needs = {name: need for name in named if (need := draw(st.sampled_from(NEEDS)))}
     policy = json.loads(load_template("first-policy"))
     rule = {"id": "random-01", "record": record_type.value, "kinds": [KIND], "recipients": [role.value]}
-    policy["rules"] = [{**rule, "purposes": [PURPOSE], "fields": fields, "needs": needs}]
-    held = draw(st.lists(st.sampled_from(sorted(known)), min_size=1, max_size=12, unique=True))
-    record = SourceRecord(record_type, {name: draw(VALUES[known[name].kind]) for name in held})
+    policy |= {"nevers": [], "rules": [{**rule, "purposes": [PURPOSE], "fields": fields, "needs": needs}]}
+    every = FIELDS[record_type]
+    held = draw(st.lists(st.sampled_from(sorted(every)), min_size=1, max_size=12, unique=True))
+    record = SourceRecord(record_type, {name: draw(VALUES[every[name].kind]) for name in held})
     return record, role, parse_policy(encode_object(policy)), draw(GRANTS)
 
 

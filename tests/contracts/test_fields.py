@@ -47,6 +47,16 @@ PLACES = st.fixed_dictionaries(
 ITEMS = st.fixed_dictionaries(
     {}, optional={"type": CODES, "region": CODES, "side": CODES, "text": WORDS, "number": WORDS, "id": WORDS}
 )
+CONSENTS = st.fixed_dictionaries(
+    {"scope": CODES, "act": st.sampled_from(["given", "narrowed", "withdrawn"]), "from": DAYS.map(str)},
+    optional={
+        "until": DAYS.map(str),
+        "form": CODES,
+        "to": st.lists(CODES, min_size=1, max_size=2),
+        "witness": WORDS,
+        "reason": WORDS,
+    },
+)
 VALUES = {
     "text": WORDS,
     "long_text": WORDS,
@@ -60,6 +70,7 @@ VALUES = {
     "measure": ranges(MAX_MEASURE),
     "place": PLACES,
     "items": st.lists(ITEMS.filter(bool), min_size=1, max_size=4),
+    "consents": st.lists(CONSENTS, min_size=1, max_size=3),
     "phones": st.lists(WORDS, min_size=1, max_size=4),
     "coordinates": st.fixed_dictionaries(
         {"lat": st.integers(-9_000_000, 9_000_000), "lon": st.integers(-18_000_000, 18_000_000)}

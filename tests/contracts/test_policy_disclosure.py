@@ -31,6 +31,7 @@ SAMPLES = {
     "measure": {"min": 162, "max": 166},
     "place": {"country": "GT", "department": "13", "municipality": "1333", "text": "Aldea Ficticia"},
     "items": [{"type": "tattoo", "region": "forearm", "text": "nombre de una persona"}],
+    "consents": [{"scope": "c2", "act": "given", "from": "2026-10-15", "witness": "una persona"}],
     "phones": ["+50255550100"],
     "coordinates": {"lat": 2703110, "lon": -9821450},
     "flag": True,
@@ -64,7 +65,7 @@ def test_a_more_precise_value_does_not_fit_a_coarser_form():
 
 @pytest.mark.parametrize("record_type", list(RecordType))
 def test_no_record_type_needs_more_than_48_digests(record_type):
-    assert len(FIELDS[record_type]) <= 48
+    assert sum(1 for field in FIELDS[record_type].values() if field.forms) <= 48
 
 
 def test_labels_are_there_in_both_languages():

@@ -10,11 +10,12 @@ from contracts.codec import decode_message, encode_message, parse_object
 from contracts.messages import MESSAGE_TYPES
 from contracts.receipts import decode_receipt
 from contracts.vectors import examples, golden
-from tests.contracts.make_vectors import FOLDER, ROOT, differences
+from tests.contracts.make_vectors import FOLDER, ROOT, TEMPLATES, differences, template_files
 
 
 def test_nothing_has_drifted() -> None:
     assert differences(golden.golden_files()) == []
+    assert differences(template_files(), TEMPLATES) == []
 
 
 def test_drift_would_be_seen(tmp_path: Path) -> None:

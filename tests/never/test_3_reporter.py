@@ -32,6 +32,7 @@ def attempt(kind):
         purpose=Code("locate-missing"),
         grant=Grant(frozenset(), duty=True, approvals=3),
         policy=POLICY.model_copy(update={"rules": (rule,)}),
+        asked={"name"},
     )
 
 
