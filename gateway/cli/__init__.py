@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import backup, database, demo, evidence, federation, keys, node, offices, outbox, people, reports, schema
+from gateway.cli import backup, database, demo, evidence, federation, keys, node, offices, outbox, people, policy, reports, schema
 from gateway.cli.output import ExitCode, out
 
 app = typer.Typer(
@@ -32,6 +32,7 @@ app.add_typer(reports.adapter, name="adapter")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(evidence.app, name="evidence")
 app.command("verify")(evidence.verify)
+app.add_typer(policy.app, name="policy")
 app.add_typer(schema.app, name="schema")
 app.add_typer(database.app, name="db")
 app.add_typer(backup.app, name="backup")

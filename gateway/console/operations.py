@@ -148,6 +148,11 @@ class Operations:
             found["perdidos"] = restore["lost"]
         return found
 
+    def policy(self) -> dict[str, Any]:
+        """Return the policy in force, as the register has it."""
+        policy = self.node.trust().policy
+        return {"version": policy.version, "policy": policy.model_dump(mode="json", by_alias=True, exclude_none=True)}
+
     async def give_up(self, peer: NodeId, *, actor: ActorPseudonym) -> dict[str, Any]:
         """Stop waiting for what a peer should have given back after a restore."""
         return {"peer": str(peer), "ended": await give_up(peer, self.node, actor=actor)}

@@ -53,6 +53,7 @@ class PrivateApi:
             Route("GET", "/api/v1/messages/{message_id}/evidence", self._evidence, Permission.EVIDENCE_EXPORT),
             Route("POST", "/api/v1/restore/{peer}/give-up", self._give_up, Permission.RESTORE_OPERATE),
             Route("GET", "/api/v1/federation", self._federation, Permission.FEDERATION_READ),
+            Route("GET", "/api/v1/policy", self._policy, Permission.FEDERATION_READ),
             Route("POST", "/api/v1/federation/poll", self._poll, Permission.FEDERATION_POLL),
             *self._people.routes(),
         )
@@ -191,6 +192,9 @@ class PrivateApi:
 
     async def _federation(self, _request: web.Request) -> web.Response:
         return json_answer(await self._operations.federation())
+
+    async def _policy(self, _request: web.Request) -> web.Response:
+        return json_answer(self._operations.policy())
 
     async def _poll(self, _request: web.Request) -> web.Response:
         return json_answer(await self._operations.poll())
