@@ -207,7 +207,9 @@ def _considered(signed: Policy, message: Message, lang: Lang) -> Iterable[Consid
         if message.kind in flow.kinds:
             wrong = [told[lang == "en"] for fits, told in _against(flow, message) if not fits]
             if banned and not wrong:
-                wrong = [("lo permitiría, pero la prohibición decide", "would allow it, but the prohibition decides")[lang == "en"]]
+                wrong = [
+                    ("lo permitiría, pero la prohibición decide", "would allow it, but the prohibition decides")[lang == "en"]
+                ]
             yield Considered(flow.id, not wrong, "; ".join(wrong) or say(flow, lang))
 
 

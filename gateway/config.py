@@ -104,6 +104,8 @@ class NodeConfig(_Section):
     database_url: str | None = Field(default=None, pattern=_DATABASE)
     key_store_url: str | None = Field(default=None, pattern=_DATABASE)
     mappings: Path | None = None
+    overlay: Path | None = None
+    """This node's own restrictions on top of the policy (SPEC 6.3)."""
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     federation: FederationConfig = FederationConfig()
     private: PrivateConfig = PrivateConfig()
@@ -256,6 +258,7 @@ def _anchored(config: NodeConfig, base: Path) -> NodeConfig:
         update={
             "data": base / config.data,
             "mappings": anchor(config.mappings),
+            "overlay": anchor(config.overlay),
             "federation": federation,
             "register_": register,
             "backup": BackupConfig(folder=anchor(config.backup.folder)),

@@ -12,6 +12,7 @@ from contracts.ids import Code
 from contracts.messages import MESSAGE_TYPES
 from contracts.policy.model import (
     ANY_ROLE,
+    RETAIN_DAYS,
     BlindSearch,
     Flow,
     Need,
@@ -246,8 +247,8 @@ def _term_changes(old: Policy, new: Policy, lang: Lang) -> Iterator[Change]:
         (lambda flow: flow.urgent_hours, None, "plazo urgente (horas)", "urgent deadline (hours)"),
         (lambda flow: flow.life_hours, None, "plazo con vida en riesgo (horas)", "deadline with life at risk (hours)"),
         (lambda flow: flow.escalate_hours, None, "aviso a una persona (horas)", "escalation (hours)"),
-        (lambda flow: flow.retain_days, True, "conservación (días)", "retention (days)"),
-        (lambda flow: flow.approvals, False, "personas que autorizan", "people who release it"),
+        (lambda flow: flow.retain_days or RETAIN_DAYS, True, "conservación (días)", "retention (days)"),
+        (lambda flow: flow.approvals or 1, False, "personas que autorizan", "people who release it"),
     )
     for flow in new.flows:
         before = old.flow(flow.id)

@@ -6,6 +6,7 @@ from datetime import datetime
 from typing import Literal
 
 from contracts.ids import MessageId, NodeId, RecordId, ThreadId, uuid7
+from contracts.policy import Overlay, Policy, Tightened
 from gateway.exchange.ports import BeginUnitOfWork, Bodies, Clock, LeafBuilder, LogReader, Nudge, Randomness, Transport
 from gateway.exchange.timekeeping import Timekeeper
 from gateway.exchange.together import Together
@@ -41,6 +42,12 @@ class Capabilities:
     clock: Clock
     timekeeper: Timekeeper
     randomness: Randomness
+    overlay: Overlay | None = None
+    """This node's own restrictions: what it sends is judged by the policy and by these."""
+
+    def tightened(self, policy: Policy) -> Policy | Tightened:
+        """Return the policy as this node applies it to what it sends."""
+        return policy if self.overlay is None else Tightened(policy, self.overlay)
 
     def new_message_id(self, now: datetime) -> MessageId:
         """Return a fresh message id."""

@@ -15,7 +15,7 @@ from contracts.errors import NotPermittedError, TrustStaleError
 from contracts.ids import ActorPseudonym, Code, MessageId, NodeId, ThreadId
 from contracts.leaves import LeafEvent
 from contracts.messages import CaseMessage, DisclosedField, Message, PresentedRecord, UseTerms
-from contracts.policy import Deny, Permit, Policy
+from contracts.policy import Deny, Permit
 from gateway.exchange.arrivals import message_leaf_fields
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.ports import Nudge, Outgoing, StagedLeaf, UnitOfWork
@@ -24,7 +24,6 @@ from keys.sealing import SealedMessage, SignedMessage
 
 DELIVERY_VALIDITY = timedelta(days=7)
 LONG_VALIDITY = timedelta(days=30)
-RETENTION = timedelta(days=365)
 
 _LONG_LIVED = ("consent.", "erasure.", "correction", "node.restored", "node.returned")
 
@@ -150,7 +149,7 @@ def preview(draft: Draft, node: Capabilities) -> tuple[Extract, ...]:
     """
     trust = node.trust()
     _permit(draft, node, trust)
-    return _extracts(draft, trust.policy, trust)
+    return _extracts(draft, node, trust)
 
 
 def sign_draft(draft: Draft, node: Capabilities, now: datetime) -> Signed:
@@ -160,9 +159,9 @@ def sign_draft(draft: Draft, node: Capabilities, now: datetime) -> Signed:
     if trust.freshness(now) is Freshness.FROZEN:
         raise TrustStaleError("the register is older than seven days: nothing leaves")
     _check_recipient(draft, trust, now)
-    _permit(draft, node, trust)
-    extracts = _extracts(draft, trust.policy, trust)
-    message = _message(draft, extracts, node, trust, now)
+    permit = _permit(draft, node, trust)
+    extracts = _extracts(draft, node, trust)
+    message = _message(draft, extracts, node, trust, now, now + timedelta(days=trust.policy.retain_days(permit.rule)))
     return Signed(message, tuple(item.manifest for item in extracts), node.sealer.sign_message(encode_message(message)))
 
 
@@ -173,11 +172,13 @@ def _check_recipient(draft: Draft, trust: TrustState, now: datetime) -> None:
 
 
 def _permit(draft: Draft, node: Capabilities, trust: TrustState) -> Permit:
-    decision = trust.policy.decide(
+    decision = node.tightened(trust.policy).decide(
         _kind(draft), trust.member(node.us).role, trust.member(draft.to).role, draft.purpose, draft.basis
     )
     if isinstance(decision, Deny):
         raise NotPermittedError(f"rule {decision.rule}")
+    if draft.grant.approvals < trust.policy.approvals(decision.rule):
+        raise NotPermittedError(f"rule {decision.rule}: another person must approve")
     return decision
 
 
@@ -185,8 +186,8 @@ def _kind(draft: Draft) -> str:
     return str(draft.kind.model_fields["type"].default)
 
 
-def _extracts(draft: Draft, policy: Policy, trust: TrustState) -> tuple[Extract, ...]:
-    to = Recipient(draft.to, trust.member(draft.to).role)
+def _extracts(draft: Draft, node: Capabilities, trust: TrustState) -> tuple[Extract, ...]:
+    to, policy = Recipient(draft.to, trust.member(draft.to).role), node.tightened(trust.policy)
     return tuple(
         extract(
             record,
@@ -201,10 +202,11 @@ def _extracts(draft: Draft, policy: Policy, trust: TrustState) -> tuple[Extract,
     )
 
 
-def _message(draft: Draft, extracts: tuple[Extract, ...], node: Capabilities, trust: TrustState, now: datetime) -> CaseMessage:
+def _message(
+    draft: Draft, extracts: tuple[Extract, ...], node: Capabilities, trust: TrustState, now: datetime, retain_until: datetime
+) -> CaseMessage:
     kind = _kind(draft)
     validity = LONG_VALIDITY if kind.startswith(_LONG_LIVED) else DELIVERY_VALIDITY
-    retain_until = now + RETENTION
     records = tuple(
         PresentedRecord(
             sd_jwt=node.sealer.issue_record(

@@ -24,6 +24,7 @@ from gateway.exchange.timekeeping import Timekeeper
 from gateway.exchange.together import Together
 from gateway.federation.client import HttpTransport, PeerAddress
 from gateway.main.people import people_desk
+from gateway.main.policies import node_overlay
 from gateway.main.sources import source_reader
 from gateway.main.trust import Trust, open_trust, register_fetch
 from gateway.people.desk import PeopleDesk
@@ -173,6 +174,7 @@ async def open_node(  # noqa: PLR0913 - what a test may stand in for
             clock=clock,
             timekeeper=Timekeeper(clock, steady, trust.state.published_at, config.register_.hosted is not None),
             randomness=randomness or SystemRandomness(),
+            overlay=node_overlay(config.overlay, trust.state.policy),
         )
         people = people_desk(
             engine,

@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from contracts.codec import parse_object
 from contracts.disclosure import Grant, Recipient, Release, SourceRecord, extract
-from contracts.errors import NotPermittedError, SchemaError
+from contracts.errors import ConfigurationError, NotPermittedError, SchemaError
 from contracts.explaining import Answer, Message, explain_fields, explain_message
 from contracts.fields import Form
 from contracts.ids import Code, NodeId
@@ -66,6 +66,23 @@ def read_overlay(path: Path, policy: Policy) -> tuple[Overlay, tuple[str, ...]]:
     """
     overlay = parse_overlay(path.read_text(encoding="utf-8"))
     return overlay, check_overlay(policy, overlay)
+
+
+def node_overlay(path: Path | None, policy: Policy) -> Overlay | None:
+    """Return a node's overlay, if it has one; a node that cannot read its own restrictions must not send without them.
+
+    Raises:
+        ConfigurationError: no such file, no overlay, or one that is laxer than the policy in force.
+    """
+    if path is None:
+        return None
+    try:
+        return read_overlay(path, policy)[0]
+    except (OSError, UnicodeDecodeError) as error:
+        raise ConfigurationError(f"{path}: {type(error).__name__}", advice="Compruebe `overlay` en la configuración.") from None
+    except SchemaError as error:
+        advice = "Corríjalo y compruébelo: paradero policy check-overlay ARCHIVO --policy …"
+        raise ConfigurationError(f"{path}: {error}", advice=advice) from None
 
 
 # -- the matrix ------------------------------------------------------------------------------------------------------------

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
+from contracts.policy import parse_policy
 from gateway.console.private import PrivateApi
 from gateway.web import Caps, Deadlines, Watch
 from tests.people.hired import hired_at
@@ -34,10 +35,18 @@ async def signed_in(node, login, post):
 
 
 async def test_every_read_of_an_officer_answers(client):
-    for path in ("status", "outbox", "cases", "alarms", "imports", "federation", "offices", "session"):
+    for path in ("status", "outbox", "cases", "alarms", "imports", "federation", "policy", "offices", "session"):
         answer = await client.get(f"/api/v1/{path}", headers=client.officer)
         assert answer.status == 200, path
         assert answer.headers["Cache-Control"] == "no-store"
+
+
+async def test_the_policy_it_tells_is_the_one_in_force(client):
+    answer = await client.get("/api/v1/policy", headers=client.officer)
+    told = await answer.json()
+    in_force = client.federation.nodes["gt.conamigua"].capabilities.trust().policy
+    assert told["version"] == in_force.version
+    assert parse_policy(json.dumps(told["policy"]).encode()) == in_force
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1"])
