@@ -43,7 +43,7 @@ def accounted(reading, filled: int) -> None:
 @settings(max_examples=40, deadline=None)
 @given(LINES)
 def test_any_workbook_has_all_its_rows_accounted_for(rows):
-    cells = [plain(Nombres="Ficticio Primero"), *({"Apodo": "Ficticio", **row} for row in rows)]
+    cells = [plain(Nombres="Ficticio Primero"), *({**row, "Apodo": "Ficticio"} for row in rows)]
     try:
         data = table(cells)
     except IllegalCharacterError:

@@ -43,7 +43,7 @@ REPORT = {"channel": "desk", "received_at": 1_795_000_000, "office": "huehuetena
 
 def everything_may_travel(name):
     """The first policy, opened for this test: every type, between all roles; one field of a record with each."""
-    policy = json.loads(simulator_template(name))
+    policy = json.loads(simulator_template(name)) | {"forbids": []}
     kinds = sorted(MESSAGE_TYPES)
     policy["flows"].insert(0, {"id": "flow:all", "kinds": kinds, "senders": ["*"], "recipients": ["*"],
                                "purposes": ["operate"], "bases": ["federation:operation"]})  # fmt: skip
