@@ -169,14 +169,14 @@ def extract(
     claims: dict[str, Any] = {}
     disclosed: list[DisclosedField] = []
     withheld: list[WithheldField] = []
-    known = release.signed.fields_of(record.type)
+    known, judge = release.signed.fields_of(record.type), Judge(rule, release)
     for name, value in record.values.items():
         found = known.get(name)
         if found is None or not check_stated(found.kind, value):
             raise NotPermittedError("the record has a field or value the dictionary does not know")
-        verdict = judge_field(found, rule, release)
+        verdict = judge.field(found)
         if isinstance(verdict, Form):
-            claims[name] = coarsen_stated(found.kind, value, verdict, rule.about)
+            claims[name] = coarsen_stated(found.kind, value, verdict, told_beside(rule, to.role))
             disclosed.append(DisclosedField(name, verdict, rule.id, kept_back(value, claims[name])))
         else:
             withheld.append(WithheldField(name, verdict))
@@ -185,32 +185,53 @@ def extract(
     return Extract(claims, Manifest(tuple(disclosed), tuple(withheld)))
 
 
-def judge_field(found: FieldDefinition, rule: Rule, release: Release) -> Form | str:
-    """Return the form in which a field leaves, or the reason why it stays (`WithheldField`)."""
-    reason = _forbidden(found, rule, release)
-    if reason is not None:
-        return reason
-    if not _asked_for(found.name, release):
-        return NOT_ASKED
-    form = rule.fields.get(Code(found.name))
-    return NOT_NAMED if form is None else _released(found.name, form, rule, release)
+class Judge:
+    """Decides field by field what one rule lets go. What holds for the whole record is found out once."""
 
+    def __init__(self, rule: Rule, release: Release) -> None:
+        self._rule = rule
+        self._release = release
+        to, grant, signed = release.to, release.grant, release.signed
+        self._barred = not grant.never_to.isdisjoint((str(to.node), to.role.value))
+        self._nevers = signed.nevers_for(rule.record, to.role)
+        self._one_person = grant.approvals < 2 and (
+            signed.second_person_for(rule.record, release.kind, grant.minor) is not None
+            or two_people_wall(rule.record, release.kind, grant)
+        )
 
-def _asked_for(name: str, release: Release) -> bool:
-    if release.asked is None:
-        return release.kind not in ASKED_KINDS
-    return name in release.asked
+    def field(self, found: FieldDefinition) -> Form | str:
+        """Return the form in which a field leaves, or the reason why it stays (`WithheldField`)."""
+        reason = self._forbidden(found)
+        if reason is not None:
+            return reason
+        if not self._asked_for(found.name):
+            return NOT_ASKED
+        form = self._rule.form_of(found.name)
+        return NOT_NAMED if form is None else self._released(found.name, form)
 
+    def _forbidden(self, found: FieldDefinition) -> str | None:
+        if self._barred:
+            return WALL_PERSON
+        if behind_wall(found, self._release.to.role) or not found.forms:
+            return WALL_ENFORCEMENT if found.forms else WALL_STAYS
+        if found.name in self._nevers:
+            return self._nevers[found.name]
+        return TWO_PEOPLE if self._one_person else None
 
-def _released(name: str, form: Form, rule: Rule, release: Release) -> Form | str:
-    needs = [rule.need_of(name)]
-    if isinstance(release.policy, Tightened):
-        own = release.policy.limit(rule, name, release.kind, release.to.role)
+    def _asked_for(self, name: str) -> bool:
+        asked = self._release.asked
+        return self._release.kind not in ASKED_KINDS if asked is None else name in asked
+
+    def _released(self, name: str, form: Form) -> Form | str:
+        need, policy, grant = self._rule.need_of(name), self._release.policy, self._release.grant
+        reason = None if need is None else _missing(need, grant)
+        if reason is not None or not isinstance(policy, Tightened):
+            return reason or form
+        own = policy.limit(self._rule, name, self._release.kind, self._release.to.role)
         if own.form is None:
             return str(own.withheld_by)
-        form, needs = own.form, [*needs, *own.needs]
-    missing = (_missing(need, release.grant) for need in needs if need is not None)
-    return next((reason for reason in missing if reason is not None), form)
+        missing = (_missing(need, grant) for need in own.needs)
+        return next((reason for reason in missing if reason is not None), own.form)
 
 
 def recheck(
@@ -255,20 +276,25 @@ def recheck_asked(claims: Iterable[str], asked: Collection[str]) -> None:
 
 
 def _recheck_field(found: FieldDefinition | None, value: Any, form: str, rule: Rule, own_role: Role) -> None:
-    allowed = rule.fields.get(Code(found.name)) if found else None
+    allowed = rule.form_of(found.name) if found else None
     if found is None or allowed is None or form not in _FORMS:
         raise OverDisclosureError("a field or form that no rule allows")
     if behind_wall(found, own_role) or not found.forms:
         raise OverDisclosureError("a protected field for a role that must never see one")
     if Form(form) not in found.forms or not at_most(found.kind, Form(form), allowed):
         raise OverDisclosureError("a form more precise than allowed")
-    if not fits_stated(found.kind, value, Form(form), rule.about):
+    if not fits_stated(found.kind, value, Form(form), told_beside(rule, own_role)):
         raise OverDisclosureError("a value more precise than its form, or saying more about itself than allowed")
 
 
 def behind_wall(found: FieldDefinition, role: Role) -> bool:
     """Return whether no policy whatever may let this field reach this role: S4 and S5 never reach enforcement."""
     return role in ENFORCEMENT and found.sensitivity >= Sensitivity.PROTECTED
+
+
+def told_beside(rule: Rule, role: Role) -> tuple[str, ...]:
+    """Return what may be said beside a value; to enforcement nothing, whatever a policy says: a source names a person."""
+    return () if role in ENFORCEMENT else rule.about
 
 
 def walled(record_type: str, kind: str) -> bool:
@@ -279,23 +305,6 @@ def walled(record_type: str, kind: str) -> bool:
 def two_people_wall(record_type: str, kind: str, grant: Grant) -> bool:
     """Return whether two people must have approved, whatever the policy says: answers about remains, or about a child."""
     return kind in ASKED_KINDS and (record_type == RecordType.UNIDENTIFIED_REMAINS or grant.minor != "no")
-
-
-def _forbidden(found: FieldDefinition, rule: Rule, release: Release) -> str | None:
-    to, grant = release.to, release.grant
-    if not grant.never_to.isdisjoint((str(to.node), to.role.value)):
-        return WALL_PERSON
-    if behind_wall(found, to.role) or not found.forms:
-        return WALL_ENFORCEMENT if found.forms else WALL_STAYS
-    never = release.signed.never_for(rule.record, found.name, to.role)
-    if never is not None:
-        return never.id
-    return TWO_PEOPLE if grant.approvals < 2 and _second_person(rule.record, release) else None
-
-
-def _second_person(record: str, release: Release) -> bool:
-    asked_for = release.signed.second_person_for(record, release.kind, release.grant.minor)
-    return asked_for is not None or two_people_wall(record, release.kind, release.grant)
 
 
 def _missing(need: Need, grant: Grant) -> str | None:

@@ -12,14 +12,14 @@ from contracts.disclosure import (
     WALL_PERSON,
     WALL_REPORTER,
     WALL_STAYS,
+    Judge,
     Release,
-    judge_field,
     walled,
 )
 from contracts.fields import FieldDefinition, Form
 from contracts.ids import Code
 from contracts.policy import Deny, Flow, Policy, Rule
-from contracts.policy.model import FORBID, NEVER, covers
+from contracts.policy.entries import FORBID, NEVER, covers
 from contracts.policy.overlay import OWN, Tightened
 from contracts.policy.words import Labelled, Lang, need_in_words, say, word
 from contracts.register import Role
@@ -175,7 +175,7 @@ def _missing_in_words(reason: str, signed: Policy, lang: Lang) -> str:
 
 
 def _field(found: FieldDefinition, rule: Rule, release: Release, lang: Lang) -> FieldExplanation:
-    verdict = judge_field(found, rule, release)
+    verdict = Judge(rule, release).field(found)
     if not isinstance(verdict, Form):
         return _stays(found, verdict, release, lang)
     told = word("form", verdict.value, lang)
@@ -191,8 +191,7 @@ def _stays(found: FieldDefinition, reason: str, release: Release, lang: Lang) ->
 
 
 def _without_rule(found: FieldDefinition, record: str, release: Release, lang: Lang) -> FieldExplanation:
-    never = release.signed.never_for(record, found.name, release.to.role)
-    reason = WALL_STAYS if not found.forms else never.id if never is not None else NOT_NAMED
+    reason = release.signed.nevers_for(record, release.to.role).get(found.name, NOT_NAMED) if found.forms else WALL_STAYS
     return _stays(found, reason, release, lang)
 
 

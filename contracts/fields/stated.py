@@ -58,10 +58,11 @@ def coarsen_stated(kind: str, value: Json, form: Form, about: Collection[str] = 
     Raises:
         ValueError: the kind has no such form, or the value is not of the kind.
     """
+    if not is_stated(value):
+        return coarsen(kind, value, form)
     if not check_stated(kind, value):
-        raise ValueError("not a value of the kind")
-    left = coarsen(kind, plain(value), form)
-    said = _left_to_say(value, form, about) if is_stated(value) else {}
+        raise ValueError("no such form of this kind, or not a value of it")
+    left, said = coarsen(kind, value["is"], form), _left_to_say(value, form, about)
     return {"is": left, **said} if said else left
 
 

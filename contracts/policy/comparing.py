@@ -10,16 +10,8 @@ from contracts.fields import Form
 from contracts.fields.kinds import at_most
 from contracts.ids import Code
 from contracts.messages import MESSAGE_TYPES
-from contracts.policy.model import (
-    ANY_ROLE,
-    RETAIN_DAYS,
-    BlindSearch,
-    Flow,
-    Need,
-    Policy,
-    Rule,
-    covers,
-)
+from contracts.policy.entries import ANY_ROLE, BlindSearch, Flow, Need, Rule, covers
+from contracts.policy.model import RETAIN_DAYS, Policy
 from contracts.policy.words import Labelled, Lang, need_in_words, say, word, words
 from contracts.register import Role
 

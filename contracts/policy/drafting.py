@@ -8,10 +8,9 @@ from hashlib import sha256
 from json import dumps
 from typing import Any
 
-from contracts.codec import encode_object
 from contracts.errors import SchemaError
 from contracts.fields import FIELDS, FieldDefinition, Form, record_definition
-from contracts.policy.model import MAX_POLICY_BYTES, Policy, parse_policy
+from contracts.policy.model import MAX_POLICY_BYTES, parse_policy
 
 Table = Mapping[str, Any]
 
@@ -198,8 +197,3 @@ def _lines(policy: Mapping[str, Any]) -> bytes:
     if len(data) > MAX_POLICY_BYTES:
         raise SchemaError(f"the policy has {len(data)} bytes, at most {MAX_POLICY_BYTES} are a policy")
     return data
-
-
-def policy_bytes(policy: Policy) -> bytes:
-    """Return a policy's canonical bytes: equal policies, equal bytes, whatever their files looked like."""
-    return encode_object(policy.model_dump(mode="json", by_alias=True, exclude_none=True), limit=MAX_POLICY_BYTES)

@@ -16,7 +16,8 @@ from contracts.fields import Form
 from contracts.fields.kinds import at_most
 from contracts.ids import Code
 from contracts.messages import MESSAGE_TYPES
-from contracts.policy.model import Codes, Deny, Need, Permit, Policy, Roles, Rule, covers, roles_meet
+from contracts.policy.entries import Codes, Need, Roles, Rule, covers, roles_meet
+from contracts.policy.model import Deny, Permit, Policy
 from contracts.register import Role
 from contracts.types import Flag, Text, WireModel, broken
 

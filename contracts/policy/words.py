@@ -6,7 +6,7 @@ from typing import Literal, Protocol
 
 from contracts.fields import Form
 from contracts.messages import MESSAGE_TYPES
-from contracts.policy.model import ANY_ROLE, Need
+from contracts.policy.entries import ANY_ROLE, Need
 from contracts.register import Role
 
 Lang = Literal["es", "en"]

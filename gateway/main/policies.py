@@ -18,7 +18,7 @@ from contracts.ids import Code, NodeId
 from contracts.messages import Minor
 from contracts.policy import Overlay, Policy, Rule, Tightened, check_overlay, load_template, parse_overlay, parse_policy
 from contracts.policy.drafting import policy_text
-from contracts.policy.model import covers
+from contracts.policy.entries import covers
 from contracts.policy.words import Lang, need_in_words, word
 from contracts.register import Role
 from gateway.main.sources import read_with_mapping

@@ -10,6 +10,7 @@ from contracts.errors import NotPermittedError, OverDisclosureError
 from contracts.fields import FIELDS, Form, Sensitivity
 from contracts.ids import Code, NodeId
 from contracts.policy import ENFORCEMENT, Rule
+from contracts.register import Role
 from tests.contracts.test_policy_disclosure import POLICY, full
 
 GRANT = Grant(frozenset(), duty=True, approvals=3)
@@ -59,6 +60,38 @@ def test_no_policy_opens_the_wall():
     chance = random.Random(seed)
     for _ in range(200):
         assert leaked(chance)[3] == {}
+
+
+def beside():
+    """What leaves of a public field whose source is known, under a policy object that lets the source go."""
+    rule = Rule.model_construct(
+        id=Code("bad"),
+        record="missing-person",
+        kinds=(Code("bulletin"),),
+        recipients=tuple(ENFORCEMENT),
+        purposes=(Code("protect-child"),),
+        fields={Code("sex"): Form.EXACT},
+        need=None,
+        needs={},
+        about=("source", "as_of"),
+    )
+    return extract(
+        SourceRecord("missing-person", {"sex": {"is": "female", "source": "family", "as_of": "2026-10-15"}}),
+        to=Recipient(NodeId("gt.igm.control"), Role.MIGRATION_CONTROL),
+        kind="bulletin",
+        purpose=Code("protect-child"),
+        grant=GRANT,
+        policy=POLICY.model_copy(update={"rules": (rule,)}),
+    ).claims
+
+
+def test_nothing_is_said_beside_a_value_that_goes_there():
+    assert beside() == {"sex": "female"}
+
+
+def test_control_without_that_wall_the_source_would_leave(monkeypatch):
+    monkeypatch.setattr(disclosure, "told_beside", lambda rule, _role: rule.about)
+    assert beside()["sex"]["source"] == "family"
 
 
 def test_control_without_the_wall_it_leaks_and_the_recipient_would_take_it(monkeypatch):
