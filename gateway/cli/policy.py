@@ -67,13 +67,13 @@ def show(
     as_json: AsJson = False,
 ) -> None:
     """Muestra la política en palabras; con un identificador, esa sola regla. Show the policy in words."""
-    language, (found, data) = _lang(lang), _policy(policy, node, config)
+    language, (found, digest) = _lang(lang), _policy(policy, node, config)
     if entry is not None:
         _show_entry(found, entry, language, as_json=as_json)
     elif as_json:
-        print_json({"digest": policy_digest(data), "unverified": [b.id for b in found.unverified()], "policy": _plain(found)})
+        print_json({"digest": digest, "unverified": [b.id for b in found.unverified()], "policy": _plain(found)})
     else:
-        show_policy(found, policy_digest(data), language)
+        show_policy(found, digest, language)
 
 
 @app.command("matrix")
@@ -306,16 +306,16 @@ def check_overlay_(
 # -- what the commands share -----------------------------------------------------------------------------------------------
 
 
-def _policy(path: Path | None, node: bool, config: Path | None) -> tuple[Policy, bytes]:
+def _policy(path: Path | None, node: bool, config: Path | None) -> tuple[Policy, str]:
+    """Return a policy and the SHA-256 of the file it stands in; of the running node's, the register's file."""
     if path is not None and node:
         raise typer.BadParameter("--policy o --node, no los dos")
     with reported():
         if node:
             answer = LocalNode.from_option(config).get("/api/v1/policy")
-            data = encode_object(answer["policy"], limit=MAX_POLICY_BYTES)
-        else:
-            data = read_policy(path)
-        return parse_policy(data), data
+            return parse_policy(encode_object(answer["policy"], limit=MAX_POLICY_BYTES)), str(answer.get("digest") or "—")
+        data = read_policy(path)
+        return parse_policy(data), policy_digest(data)
 
 
 def _lang(text: str) -> Lang:

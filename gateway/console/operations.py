@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from hashlib import sha256
 from typing import Any
 
 from contracts.codec import b64u_decode
@@ -14,6 +15,7 @@ from contracts.errors import ClockWrongError, ExchangeError
 from contracts.ids import ActorPseudonym, Code, MessageId, NodeId, ThreadId
 from contracts.messages import AuditRequest, AuditRequestBody, AuditResponse
 from contracts.messages.reports import Channel
+from contracts.policy import parse_policy
 from gateway.exchange.ask import ask
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.deliver import pause_peer, retry_now
@@ -148,10 +150,15 @@ class Operations:
             found["perdidos"] = restore["lost"]
         return found
 
-    def policy(self) -> dict[str, Any]:
-        """Return the policy in force, as the register has it."""
+    async def policy(self) -> dict[str, Any]:
+        """Return the policy in force, and SHA-256 of the register's file it stands in: what a signed paper names it by."""
         policy = self.node.trust().policy
-        return {"version": policy.version, "policy": policy.model_dump(mode="json", by_alias=True, exclude_none=True)}
+        files = (await asyncio.to_thread(self.copy_register, ())).files
+        found = [data for path, data in files.items() if path.startswith("targets/") and path.endswith(".policy.json")]
+        # The register may have gone on between the two looks at it; then the digest would be another version's.
+        digest = next((sha256(data).hexdigest() for data in found if parse_policy(data) == policy), None)
+        told = policy.model_dump(mode="json", by_alias=True, exclude_none=True)
+        return {"version": policy.version, "digest": digest, "policy": told}
 
     async def give_up(self, peer: NodeId, *, actor: ActorPseudonym) -> dict[str, Any]:
         """Stop waiting for what a peer should have given back after a restore."""

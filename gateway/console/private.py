@@ -194,7 +194,7 @@ class PrivateApi:
         return json_answer(await self._operations.federation())
 
     async def _policy(self, _request: web.Request) -> web.Response:
-        return json_answer(self._operations.policy())
+        return json_answer(await self._operations.policy())
 
     async def _poll(self, _request: web.Request) -> web.Response:
         return json_answer(await self._operations.poll())

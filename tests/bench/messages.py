@@ -35,7 +35,7 @@ _SAMPLES = {
 
 _LEAVE = ("given_names", "surname_1", "surname_2", "birth_date", "sex", "residence", "height_cm", "last_contact_place")
 _STAY = (
-    *("married_surname", "gender", "religion", "documents", "birth_place", "background", "departure_place"),
+    *("married_surname", "gender", "religion", "documents", "birth_place", "background", "immigration_status"),
     *("health_conditions", "phones", "intended_destination", "route", "companions", "smuggler", "debt", "narrative"),
     *("protection_need", "biometric_refs", "features", "dental_summary", "belongings"),
 )

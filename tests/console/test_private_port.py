@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 from aiohttp.test_utils import TestClient, TestServer
 
-from contracts.policy import parse_policy
+from contracts.policy import load_template, parse_policy
+from contracts.policy.drafting import policy_digest
 from gateway.console.private import PrivateApi
 from gateway.web import Caps, Deadlines, Watch
 from tests.people.hired import hired_at
@@ -47,6 +48,7 @@ async def test_the_policy_it_tells_is_the_one_in_force(client):
     in_force = client.federation.nodes["gt.conamigua"].capabilities.trust().policy
     assert told["version"] == in_force.version
     assert parse_policy(json.dumps(told["policy"]).encode()) == in_force
+    assert told["digest"] == policy_digest(load_template("first-policy"))
 
 
 @pytest.mark.parametrize("host", ["evil.example", "127.0.0.1.evil.example", "10.0.0.1"])

@@ -228,7 +228,11 @@ def test_build_writes_what_the_template_is(tmp_path):
 
 
 def test_the_running_nodes_policy_is_the_one_shown(monkeypatch):
-    answer = {"version": 7, "policy": POLICY.model_copy(update={"version": 7}).model_dump(mode="json", exclude_none=True)}
+    answer = {
+        "version": 7,
+        "digest": "0" * 64,
+        "policy": POLICY.model_copy(update={"version": 7}).model_dump(mode="json", exclude_none=True),
+    }
 
     class Node:
         """Stands for the private port; tests/console asks the real one for the same answer."""
@@ -243,6 +247,7 @@ def test_the_running_nodes_policy_is_the_one_shown(monkeypatch):
 
     monkeypatch.setattr(policy_cli, "LocalNode", Node)
     assert told("show", "--node")["policy"]["version"] == 7
+    assert told("show", "--node")["digest"] == "0" * 64
     assert parse_object(json.dumps(answer).encode())
     assert run("matrix", "--node").exit_code == 0
     found = told(
