@@ -13,7 +13,7 @@ from contracts.fields import FIELDS, RECORDS, Form, coarsen_stated, ladder
 from contracts.fields.kinds import at_most
 from contracts.ids import Code, NodeId
 from contracts.messages import ASKED_KINDS, MESSAGE_TYPES, Answer, Urgency
-from contracts.policy import ENFORCEMENT, load_template, parse_policy
+from contracts.policy import ENFORCEMENT, Permit, load_template, parse_policy
 from contracts.policy.words import word
 from contracts.register import Role
 from tests.contracts.test_fields import VALUES
@@ -345,3 +345,20 @@ def test_a_rule_against_a_never_is_no_policy():
     rule["fields"]["companions"] = "exact"
     with pytest.raises(SchemaError, match="rule_against_never"):
         parse_policy(json.dumps(policy).encode())
+
+
+def test_whoever_got_a_record_can_be_sent_a_corrected_one():
+    missing = []
+    for rule, role, kind, purpose in WAYS:
+        if kind in ("identity.check", "bulletin"):
+            continue  # kept thirty days, and taken down by its own end
+        found = POLICY.rule_for(rule.record, "correction", role, purpose)
+        fields = set(found.fields) if found else set()
+        missing += [(rule.id, role.value, purpose, name) for name in sorted(set(rule.fields) - fields)]
+    assert missing == []
+    everybody = [role for role in Role if role not in ENFORCEMENT]
+    for sender in everybody:
+        for to in everybody:
+            for kind in ("correction", "erasure.order", "erasure.receipt", "consent.change"):
+                decision = POLICY.decide(kind, sender, to, Code("exercise-rights"), Code("gt:habeas-data"))
+                assert decision == Permit(Code("flow:rights")), (kind, sender, to)
