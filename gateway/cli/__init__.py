@@ -5,7 +5,21 @@ from typing import Annotated
 
 import typer
 
-from gateway.cli import backup, database, demo, evidence, federation, keys, node, offices, outbox, people, policy, reports, schema
+from gateway.cli import (
+    backup,
+    database,
+    demo,
+    evidence,
+    federation,
+    keys,
+    node,
+    offices,
+    outbox,
+    people,
+    policy,
+    reports,
+    schema,
+)
 from gateway.cli.output import ExitCode, out
 
 app = typer.Typer(
