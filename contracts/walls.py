@@ -14,7 +14,7 @@ from typing import Any
 from contracts.consents import NEEDS_NO_CONSENT, Scope, Wish, ground_of, may_tell_alive, may_tell_more
 from contracts.disclosure import Recipient, SourceRecord
 from contracts.errors import SchemaError
-from contracts.fields import FieldDefinition, RecordType, Sensitivity
+from contracts.fields import FieldDefinition, RecordType, Sensitivity, plain
 from contracts.ids import ActorPseudonym, Code
 from contracts.messages import CaseMessage, CaseState, CaseStatusBody, Minor, NoteBody, SearchResponseBody, SearchResult
 from contracts.minors import minority
@@ -117,7 +117,7 @@ def marks_of(records: Iterable[SourceRecord], today: date) -> CaseMarks:
 
 
 def _said(record: SourceRecord, name: str) -> bool:
-    return _plain(record.values.get(name)) not in _NOT_SO
+    return plain(record.values.get(name)) not in _NOT_SO
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -290,15 +290,11 @@ def without_held(record: Carried, released: frozenset[str]) -> tuple[Carried, fr
 
 
 def _texts(record: Carried, name: str, value: Any) -> frozenset[str]:
-    plain = _plain(value)
-    if isinstance(plain, str):
-        return frozenset({plain}) if record.fields[name].kind in _FREE_KINDS else frozenset()
-    members = plain if isinstance(plain, list | tuple) else [plain]
+    bare = plain(value)
+    if isinstance(bare, str):
+        return frozenset({bare}) if record.fields[name].kind in _FREE_KINDS else frozenset()
+    members = bare if isinstance(bare, list | tuple) else [bare]
     return frozenset(str(member["text"]) for member in members if isinstance(member, Mapping) and "text" in member)
-
-
-def _plain(value: Any) -> Any:
-    return value["is"] if isinstance(value, Mapping) and "is" in value else value
 
 
 # -- what looks the same from outside ------------------------------------------------------------------------------

@@ -11,6 +11,7 @@ from contracts.errors import ExchangeError, PeerUnavailableError, ProblemCode
 from contracts.ids import ActorPseudonym, MessageId, NodeId
 from contracts.leaves import LeafEvent, LeafFields
 from contracts.receipts import Receipt
+from gateway.exchange.bookkeeping import note_ended
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.ports import DeliveryOutcome, DoorResult, OutboxItem, StagedLeaf
 from gateway.exchange.retry import next_lane_attempt, next_message_attempt
@@ -102,7 +103,9 @@ async def _finish(
 ) -> None:
     now = node.clock.now()
     async with node.begin() as work:
-        await work.outbox.finish(lane, outcomes, owner=owner, now=now, next_attempt=next_attempt)
+        finished = await work.outbox.finish(lane, outcomes, owner=owner, now=now, next_attempt=next_attempt)
+        if finished == len(outcomes):  # where another worker took over, its result counts: until then the copy is held
+            await note_ended(lane, {outcome.message_id: outcome.state for outcome in outcomes}, work, now=now)
         for outcome in outcomes:
             if outcome.state in (OutboxState.REJECTED, OutboxState.DEAD):
                 code = "message-rejected" if outcome.state is OutboxState.REJECTED else "message-dead"
@@ -200,6 +203,9 @@ async def bury_expired(node: Capabilities, *, limit: int = 200) -> int:
     async with node.begin() as work:
         items = await work.outbox.expired(now=now, limit=limit)
         buried = await work.outbox.bury([(item.lane, _expired(item, node, now)) for item in items], now=now)
+        for lane in {item.lane for item in items}:
+            dead = [item.message_id for item in items if item.lane == lane and item.message_id in buried]
+            await note_ended(lane, dict.fromkeys(dead, OutboxState.DEAD), work, now=now)
         for item in items:
             if item.message_id in buried:
                 await work.alarms.raise_("message-dead", subject=str(item.message_id), now=now, peer=item.lane)

@@ -169,7 +169,7 @@ class _Fresh:
 
 
 async def _store(fresh: Sequence[_Fresh], work: UnitOfWork, now: datetime) -> None:
-    await enqueue([message for item in fresh for message in item.messages], work)
+    await enqueue([message for item in fresh for message in item.messages], work, now=now)
     await work.cases.open([item.case(now) for item in fresh])
     await work.imports.add([item.imported() for item in fresh], now=now)
 

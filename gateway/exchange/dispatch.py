@@ -59,6 +59,8 @@ class Handled:
     replies: Sequence[Prepared] = ()
     leaf: StagedLeaf | None = None
     error: str | None = None
+    message: CaseMessage | None = None
+    """What was handled; none of what could not be."""
 
 
 async def dispatch_turn(node: Capabilities, *, owner: str) -> bool:
@@ -135,7 +137,7 @@ async def _handled(item: InboxItem, message: CaseMessage, node: Capabilities, ha
         leaf = _leaf(item, node, LeafEvent.NOT_HANDLED, "not-handled")
         return Handled(item, InboxState.NOT_HANDLED, await _say_not_handled(message, node), leaf)
     state = InboxState.HELD if message.type in _FREE_TEXT else InboxState.DONE
-    return Handled(item, state, await prepare(replies, node))
+    return Handled(item, state, await prepare(replies, node), message=message)
 
 
 async def _say_not_handled(message: CaseMessage, node: Capabilities) -> Sequence[Prepared]:
@@ -197,7 +199,9 @@ async def _settle(batch: Sequence[Handled], node: Capabilities, *, owner: str) -
         ours = await work.inbox.finish(ends, owner=owner)
         # Of the rest another worker took over after our lease lapsed; its result counts.
         ended = [handled for handled in batch if handled.item.key in ours]
-        await enqueue(await _unanswered([reply for handled in ended for reply in handled.replies], work), work)
+        messages = [handled.message for handled in ended if handled.message is not None]
+        replies = await _unanswered([reply for handled in ended for reply in handled.replies], work)
+        await enqueue(replies, work, now=now, handled=messages)
         for handled in ended:
             await _tell_people(handled, work, node)
     if any(handled.replies or handled.leaf for handled in batch):

@@ -67,6 +67,8 @@ async def file_status(message: CaseStatus, node: Capabilities) -> None:
         if message.thread_id in await _own_cases(work, [message]):
             await work.cases.set_state(message.thread_id, state=message.body.state.value)
         if message.body.state is CaseState.NOT_HANDLED_HERE:
+            if message.in_reply_to is not None:
+                await work.exchanges.release(message.sender, [message.in_reply_to])  # nobody there will answer
             asked = await work.restores.find(message.sender)
             if asked is not None and asked.message_id == message.in_reply_to:  # it cannot give back what it holds
                 await work.restores.end(message.sender, ReconcileState.FAILED, now=now)

@@ -27,6 +27,7 @@ from contracts.messages import (
 )
 from contracts.messages.restoration import MAX_NAMED, MAX_RETURNED
 from gateway.exchange.arrivals import message_leaf_fields
+from gateway.exchange.bookkeeping import note_returned
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.ports import (
     CaseEntry,
@@ -76,7 +77,7 @@ async def announce_restore(node: Capabilities) -> bool:
     async with node.begin() as work:
         if await work.restores.pending() != restored:
             return False  # another process was faster
-        await enqueue(prepared, work)
+        await enqueue(prepared, work, now=now)
         await work.restores.announce({item.message.recipient: item.message.message_id for item in prepared}, now=now)
         for peer in untold:
             await work.alarms.raise_("restore-unreconciled", subject=str(peer), now=now, peer=peer)
@@ -155,8 +156,10 @@ async def take_back(message: NodeReturned, node: Capabilities) -> None:
         reconciliation = await work.restores.find(message.sender)
         if reconciliation is None or reconciliation.message_id != message.in_reply_to:
             raise NotPermittedError("an answer to a restore we did not announce to this peer")
-        for message_id in await work.outbox.refile(filed, now=now):
-            await _follow(by_id[message_id], work, node)
+        unknown = [by_id[message_id] for message_id in await work.outbox.refile(filed, now=now)]
+        for lost_message in unknown:
+            await _follow(lost_message, work, node)
+        await note_returned(unknown, work, now=now)
         for lost in (*body.omitted, *body.lost):
             await work.alarms.raise_("lost-in-restore", subject=str(lost), now=now, peer=message.sender)
         if len(ours) != len(body.messages):

@@ -17,6 +17,7 @@ from contracts.leaves import LeafEvent
 from contracts.messages import CaseMessage, DisclosedField, Message, PresentedRecord, UseTerms
 from contracts.policy import Deny, Permit
 from gateway.exchange.arrivals import message_leaf_fields
+from gateway.exchange.bookkeeping import Sent, note, sent
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.ports import Nudge, Outgoing, StagedLeaf, UnitOfWork
 from keys.register.state import Freshness, Standing, TrustState
@@ -60,6 +61,7 @@ class Prepared:
     message: CaseMessage
     outgoing: Outgoing
     manifests: tuple[Manifest, ...]
+    sent: Sent
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,7 @@ class Signed:
     message: CaseMessage
     manifests: tuple[Manifest, ...]
     token: SignedMessage
+    case_key: str
 
     @property
     def jws(self) -> bytes:
@@ -112,13 +115,22 @@ async def _store(submissions: Sequence[Sequence[_Sealed]], node: Capabilities) -
     prepared = iter(await _at_rest([sealed for submission in submissions for sealed in submission], node))
     grouped = [tuple(islice(prepared, len(submission))) for submission in submissions]
     async with node.begin() as work:
-        await enqueue([item for group in grouped for item in group], work)
+        await enqueue([item for group in grouped for item in group], work, now=node.clock.now())
     return grouped
 
 
-async def enqueue(prepared: Sequence[Prepared], work: UnitOfWork) -> None:
-    """Put prepared messages into the outbox of the caller's transaction."""
+async def enqueue(
+    prepared: Sequence[Prepared], work: UnitOfWork, *, now: datetime, handled: Sequence[CaseMessage] = ()
+) -> None:
+    """Put prepared messages into the outbox of the caller's transaction, and write down what they disclose and say.
+
+    `handled` are the messages they answer, which end in the same transaction: they go into the books before.
+
+    Raises:
+        NotPermittedError: one may not be said where its exchange stands now.
+    """
     await work.outbox.put([item.outgoing for item in prepared])
+    await note(handled, [item.sent for item in prepared], work, now=now)
 
 
 async def prepare(drafts: Sequence[Draft], node: Capabilities) -> Sequence[Prepared]:
@@ -162,7 +174,8 @@ def sign_draft(draft: Draft, node: Capabilities, now: datetime) -> Signed:
     permit = _permit(draft, node, trust)
     extracts = _extracts(draft, node, trust)
     message = _message(draft, extracts, node, trust, now, now + timedelta(days=trust.policy.retain_days(permit.rule)))
-    return Signed(message, tuple(item.manifest for item in extracts), node.sealer.sign_message(encode_message(message)))
+    token = node.sealer.sign_message(encode_message(message))
+    return Signed(message, tuple(item.manifest for item in extracts), token, draft.case_key)
 
 
 def _check_recipient(draft: Draft, trust: TrustState, now: datetime) -> None:
@@ -271,7 +284,7 @@ def _prepared(sealed: _Sealed, body: bytes) -> Prepared:
         expires_at=sealed.due + timedelta(seconds=message.expires_at - message.issued_at),
         leaf=sealed.leaf,
     )
-    return Prepared(message, outgoing, signed.manifests)
+    return Prepared(message, outgoing, signed.manifests, sent(message, signed.case_key))
 
 
 def _manifest_json(manifests: Sequence[Manifest]) -> str:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from functools import cache
 from typing import Any
 
-from sqlalchemy import BigInteger, Column, ColumnElement, Insert, Table, bindparam, func, or_
+from sqlalchemy import BigInteger, Column, ColumnElement, Insert, Table, bindparam, case, func, or_
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -55,6 +55,26 @@ def _insert_new(dialect: str, table: Table) -> Insert:
 @cache
 def _insert(table: Table) -> Insert:
     return table.insert()
+
+
+def insert_or_change(
+    connection: AsyncConnection, table: Table, changing: tuple[str, ...], *, once_null: frozenset[str] = frozenset()
+) -> Insert:
+    """Return an insert that changes these columns of a row whose primary key is there; another unique index still refuses.
+
+    Of those in `once_null`, one that is NULL stays so.
+    """
+    return _insert_or_change(connection.dialect.name, table, changing, once_null)
+
+
+@cache
+def _insert_or_change(dialect: str, table: Table, changing: tuple[str, ...], once_null: frozenset[str]) -> Insert:
+    made = postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
+    change = {
+        name: case((made.excluded[name].is_(None), None), else_=table.c[name]) if name in once_null else made.excluded[name]
+        for name in changing
+    }
+    return made.on_conflict_do_update(index_elements=[column.name for column in table.primary_key], set_=change)
 
 
 async def insert_many(connection: AsyncConnection, table: Table, rows: Sequence[dict[str, Any]]) -> None:

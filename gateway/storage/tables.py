@@ -1,4 +1,4 @@
-"""The schema. Times are integer milliseconds since 1970 (UTC). Constraint names are fixed so that migrations can name them."""
+"""The tables of the node core, and with them all others. Times are integer milliseconds since 1970 (UTC)."""
 
 from sqlalchemy import (
     BigInteger,
@@ -7,22 +7,18 @@ from sqlalchemy import (
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     String,
     Table,
     Text,
     text,
 )
 
-NAMING = {
-    "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    "uq": "uq_%(table_name)s_%(column_0_name)s",
-    "pk": "pk_%(table_name)s",
-}
+from gateway.storage import schema
+from gateway.storage.case_tables import exchanges
 
-metadata = MetaData(naming_convention=NAMING)
-key_metadata = MetaData(naming_convention=NAMING)
-"""The key store's own schema: never in the main database, never in its backup (DESIGN ruling 18)."""
+# One schema: whoever imports this module has every table of it.
+metadata = exchanges.metadata
+key_metadata = schema.key_metadata
 
 # SQLite numbers rows itself only for an INTEGER primary key.
 _Serial = BigInteger().with_variant(Integer, "sqlite")

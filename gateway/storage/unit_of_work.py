@@ -10,7 +10,11 @@ from contracts.errors import StorageError
 from gateway.exchange.ports import BeginUnitOfWork, UnitOfWork
 from gateway.storage.audit import SqlAuditStage
 from gateway.storage.cases import SqlAlarms, SqlCases, SqlImports
+from gateway.storage.consents import SqlConsents
+from gateway.storage.disclosures import SqlLedger
 from gateway.storage.engine import disk_failure, error_code
+from gateway.storage.exchanges import SqlExchanges
+from gateway.storage.holds import SqlHolds
 from gateway.storage.inbox import SqlInbox
 from gateway.storage.outbox import SqlOutbox
 from gateway.storage.restores import SqlRestores
@@ -31,6 +35,10 @@ class SqlUnitOfWork:
         self.alarms = SqlAlarms(connection)
         self.audit = SqlAuditStage(connection)
         self.restores = SqlRestores(connection)
+        self.exchanges = SqlExchanges(connection)
+        self.ledger = SqlLedger(connection)
+        self.consents = SqlConsents(connection)
+        self.holds = SqlHolds(connection)
 
 
 def unit_of_work_factory(engine: AsyncEngine) -> BeginUnitOfWork:

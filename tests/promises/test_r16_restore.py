@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from gateway.exchange import dispatch
+from gateway.exchange import dispatch, reconcile
 from gateway.main import restore as restore_main
 from gateway.workers import loops
 from tests.conftest import REQUIRE, new_postgresql_database
@@ -95,7 +95,21 @@ def answers_given_before_are_forgotten(patch):
     patch.setattr(dispatch, "take_back", deaf)
 
 
-BUGS = [(nobody_is_asked, MBMID), (the_old_log_goes_on, MBMID), (answers_given_before_are_forgotten, MBMID)]
+def books_stay_lost(patch):
+    """What a peer gives back of ours is filed, and neither the ledger nor the exchanges hear of it."""
+
+    async def deaf(_messages, _work, *, now):
+        return None
+
+    patch.setattr(reconcile, "note_returned", deaf)
+
+
+BUGS = [
+    (books_stay_lost, DESK),
+    (nobody_is_asked, MBMID),
+    (the_old_log_goes_on, MBMID),
+    (answers_given_before_are_forgotten, MBMID),
+]
 
 
 @pytest.mark.slow

@@ -157,7 +157,7 @@ def the_reply_is_sent_before_the_message_is_done(patch):
     async def handled(item, message, node, handle):
         result = await real(item, message, node, handle)
         async with node.begin() as work:
-            await dispatch.enqueue(result.replies, work)
+            await dispatch.enqueue(result.replies, work, now=node.clock.now())
         return replace(result, replies=())
 
     patch.setattr(dispatch, "_handled", handled)

@@ -199,9 +199,19 @@ class Story:
             waiting = await ask(name, "SELECT count(*) FROM outbox WHERE state <> 'delivered'")
             stuck = await ask(name, "SELECT count(*) FROM inbox WHERE state <> 'done'")
             found["stuck"] += waiting[0][0] + stuck[0][0]
+        found["books differ"] = await self._differences(ask)
+        unwritten = "kind IN ('report.transfer', 'duty.notice') AND message_id NOT IN (SELECT message_id FROM disclosures)"
+        found["not in the ledger"] = (await ask(DESK, f"SELECT count(*) FROM outbox WHERE {unwritten}"))[0][0]
         found["unreconciled"] = len(await ask(self.victim, "SELECT peer FROM reconciliations WHERE state <> 'done'"))
         recovered = (await ask(self.victim, "SELECT coalesce(sum(returned), 0) FROM reconciliations"))[0][0]
         for name in NAMES:
             again = "SELECT count(*) FROM outbox_bodies WHERE earlier_receipt <> receipt AND lane = "
             recovered += (await ask(name, f"{again}'{self.victim}'"))[0][0]
         return +found, int(recovered)
+
+    async def _differences(self, ask):
+        """How many exchanges stand elsewhere in the desk's books than in those of whom they are with."""
+        columns = "SELECT opener, opening_id, state, outcome FROM exchanges"
+        ours = set(await ask(DESK, columns))
+        theirs = {row for name in (MBMID, PGN) for row in await ask(name, columns)}
+        return len(ours ^ theirs)

@@ -98,7 +98,7 @@ async def test_a_report_in_two_transactions_is_seen(federation, monkeypatch):
 
     async def split(fresh, work, now):
         """A report's case is filed in the transaction after that of its messages."""
-        await enqueue([message for item in fresh for message in item.messages], work)
+        await enqueue([message for item in fresh for message in item.messages], work, now=now)
         later.append((fresh, now))
 
     async def then(rows, node, actor):
@@ -111,7 +111,7 @@ async def test_a_report_in_two_transactions_is_seen(federation, monkeypatch):
         later.clear()
         return results
 
-    async def nothing(_prepared, _work):
+    async def nothing(_prepared, _work, *, now):
         return None
 
     send_some = desk._send_some

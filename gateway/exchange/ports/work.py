@@ -5,6 +5,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from contracts.ids import MessageId, ThreadId
+from gateway.exchange.case_ports import CaseStores
 from gateway.exchange.ports.cases import Alarms, Cases, Imports
 from gateway.exchange.ports.inbox import Inbox
 from gateway.exchange.ports.log import AuditStage
@@ -13,7 +14,7 @@ from gateway.exchange.ports.restores import Restores
 from keys.vault import KeptMessage, Provable
 
 
-class UnitOfWork(Protocol):
+class UnitOfWork(CaseStores, Protocol):
     """One transaction. Leaving the block without an exception commits; with one, nothing happened."""
 
     @property

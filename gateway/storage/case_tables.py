@@ -1,0 +1,137 @@
+"""Tables of exchanges, of what left and of what stands in the way (SPEC 14 to 17). Times are integer milliseconds (UTC).
+
+Names of fields, codes and ids only; the one personal text, a held one, is sealed under its thread's key.
+"""
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, String, Table, Text, text
+
+from gateway.storage.schema import metadata
+
+_pending = text("pending_slot IS NOT NULL")
+
+exchanges = Table(
+    "exchanges",
+    metadata,
+    Column("opener", String(63), primary_key=True),
+    Column("opening_id", String(36), primary_key=True),
+    Column("machine", String(16), nullable=False),
+    Column("side", String(10), nullable=False),
+    Column("peer", String(63), nullable=False),
+    Column("thread_id", String(36), nullable=False),
+    Column("case_ref", String(80), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("outcome", String(24)),
+    # The machine's name while it is ours, under way and the only one of its kind allowed; so the database refuses a second.
+    Column("pending_slot", String(16)),
+    Column("awaited", String(10)),
+    Column("deadline_ms", BigInteger),
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Index(
+        "uq_exchanges_pending",
+        "peer",
+        "case_ref",
+        "pending_slot",
+        unique=True,
+        sqlite_where=_pending,
+        postgresql_where=_pending,
+    ),
+    Index("ix_exchanges_thread_id", "thread_id"),
+    Index("ix_exchanges_case_ref", "case_ref"),
+    Index("ix_exchanges_deadline_ms", "deadline_ms"),
+)
+
+exchange_messages = Table(
+    "exchange_messages",
+    metadata,
+    Column("opener", String(63), primary_key=True),
+    Column("opening_id", String(36), primary_key=True),
+    Column("message_id", String(36), primary_key=True),
+    Column("kind", String(40), nullable=False),
+    Column("said_by", String(10), nullable=False),
+    Column("in_reply_to", String(36)),
+    Column("carries", Boolean, nullable=False),
+    Column("logged_ms", BigInteger, nullable=False),
+)
+
+# One row a record, not one a field: a report has thirty fields and one line of the ledger.
+disclosures = Table(
+    "disclosures",
+    metadata,
+    Column("record_id", String(36), primary_key=True),
+    Column("message_id", String(36), nullable=False),
+    Column("peer", String(63), nullable=False),
+    Column("case_ref", String(80), nullable=False),
+    Column("case_alias", String(24)),
+    Column("kind", String(40), nullable=False),
+    Column("record_type", String(80), nullable=False),
+    Column("fields", Text, nullable=False),
+    Column("purpose", String(80), nullable=False),
+    Column("basis", String(80), nullable=False),
+    Column("sent_ms", BigInteger, nullable=False),
+    Column("retain_until_ms", BigInteger, nullable=False),
+    Column("recall", String(16), nullable=False),
+    Column("recall_order", String(36)),
+    Column("recall_basis", String(80)),
+    Column("recalled_ms", BigInteger),
+    Index("ix_disclosures_case_ref", "case_ref"),
+    Index("ix_disclosures_case_alias", "case_alias"),
+    Index("ix_disclosures_message_id", "message_id"),
+)
+
+consent_events = Table(
+    "consent_events",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("case_ref", String(80), nullable=False),
+    Column("relative", String(42)),
+    Column("act", String(16), nullable=False),
+    Column("scopes", Text, nullable=False),
+    Column("limits", Text, nullable=False),
+    Column("effective_ms", BigInteger, nullable=False),
+    Column("form", String(24), nullable=False),
+    Column("language", String(16), nullable=False),
+    Column("witness", String(42)),
+    Column("imported", Boolean, nullable=False),
+    Column("reason", String(80)),
+    Column("recorded_ms", BigInteger, nullable=False),
+    Index("ix_consent_events_case_ref", "case_ref"),
+)
+
+wish_events = Table(
+    "wish_events",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("case_ref", String(80), nullable=False),
+    Column("wish", String(24), nullable=False),
+    Column("effective_ms", BigInteger, nullable=False),
+    Column("evidence", String(80), nullable=False),
+    Column("recorded_ms", BigInteger, nullable=False),
+    Index("ix_wish_events_case_ref", "case_ref"),
+)
+
+never_to = Table(
+    "never_to",
+    metadata,
+    Column("case_ref", String(80), primary_key=True),
+    Column("target", String(80), primary_key=True),
+    Column("set_ms", BigInteger, primary_key=True, autoincrement=False),
+    Column("reason", String(80), nullable=False),
+    Column("set_by", String(42), nullable=False),
+    Column("lifted_by", String(42)),
+    Column("lifted_ms", BigInteger),
+)
+
+held_texts = Table(
+    "held_texts",
+    metadata,
+    Column("message_id", String(36), primary_key=True),
+    Column("place", String(120), primary_key=True),
+    Column("thread_id", String(36), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("held_ms", BigInteger, nullable=False),
+    Column("decided_by", String(42)),
+    Column("decided_ms", BigInteger),
+    Index("ix_held_texts_thread_id", "thread_id"),
+)
