@@ -6,10 +6,13 @@ from datetime import date
 import pytest
 
 from contracts.consents import Wish
-from contracts.disclosure import SourceRecord
-from contracts.fields import RecordType
+from contracts.disclosure import Grant, Recipient, SourceRecord, extract
+from contracts.fields import FIELDS, Form, RecordType
+from contracts.ids import Code, NodeId
+from contracts.policy import Rule
 from contracts.register import Role
 from contracts.walls import WALL_FINDER_FIRST, marks_of, must_stay_unknown, walls
+from tests.contracts.test_policy_disclosure import POLICY, full
 from tests.never.leavings import PATIENT, SECOND, found, leaving, message
 
 TODAY = date(2026, 11, 26)
@@ -34,3 +37,45 @@ def test_control_once_they_released_it_or_where_there_is_no_risk_it_goes():
     released = leaving(found(), Role.SEARCH_MECHANISM, PATIENT, marks=replace(risky, finder_released=True), wish=Wish.CONTACT)
     assert WALL_FINDER_FIRST not in walls(released)
     assert WALL_FINDER_FIRST not in walls(leaving(found(), Role.SEARCH_MECHANISM, PATIENT, marks=marks(aggressor_risk=False)))
+
+
+def with_rule_for(*names):
+    """A policy object that no register could carry: a rule that names a patient's fields for everybody."""
+    return POLICY.model_copy(
+        update={
+            "rules": (
+                Rule.model_construct(
+                    id=Code("bad"),
+                    record=RecordType.UNIDENTIFIED_PERSON,
+                    kinds=(Code("finding.notice"),),
+                    recipients=(Role.SEARCH_MECHANISM,),
+                    purposes=(Code("identify-person"),),
+                    fields={Code(name): Form.EXACT for name in names},
+                    needs={},
+                    need=None,
+                    about=(),
+                ),
+            )
+        }
+    )
+
+
+def leaves(*names):
+    found = extract(
+        full(RecordType.UNIDENTIFIED_PERSON),
+        to=Recipient(NodeId("gt.igm.mbmid"), Role.SEARCH_MECHANISM),
+        kind="finding.notice",
+        purpose=Code("identify-person"),
+        grant=Grant(frozenset(), duty=True, approvals=3),
+        policy=with_rule_for(*names),
+    )
+    return set(found.claims)
+
+
+def test_a_diagnosis_has_no_form_in_which_it_could_leave():
+    assert FIELDS[RecordType.UNIDENTIFIED_PERSON]["diagnosis"].forms == ()
+    assert leaves("diagnosis", "sex") == {"sex"}
+
+
+def test_control_another_field_of_the_same_rule_leaves():
+    assert leaves("facility", "sex") == {"facility", "sex"}
