@@ -41,14 +41,14 @@ PolicyFile = Annotated[
     typer.Option("--policy", "-p", help="Política (.json) o su fuente (.toml); si no, la plantilla. A policy or its source."),
 ]
 OfNode = Annotated[bool, typer.Option("--node", help="La política vigente del nodo en marcha. The running node's policy.")]
-Language = Annotated[str, typer.Option("--lang", help="es o en.")]
+Language = Annotated[str, typer.Option("--lang", help="Idioma: es o en. Language: es or en.")]
 OverlayFile = Annotated[
     Path | None, typer.Option("--overlay", help="Restricciones propias del nodo (.toml). The node's own restrictions.")
 ]
 Scopes = Annotated[list[str] | None, typer.Option("--scope", help="Consentimiento (c1…); se puede repetir. A consent.")]
 Duty = Annotated[bool, typer.Option("--duty", help="Hay un deber legal. A legal duty applies.")]
 Approvals = Annotated[int, typer.Option("--approvals", min=0, max=3, help="Personas que autorizan. People who approve.")]
-MinorOption = Annotated[str, typer.Option("--minor", help="¿Menor? yes, no o possible.")]
+MinorOption = Annotated[str, typer.Option("--minor", help="¿Menor de edad? (yes, no o possible). A minor?")]
 Purpose = Annotated[str | None, typer.Option("--purpose", help="Finalidad. Purpose.")]
 
 
@@ -227,7 +227,9 @@ def simulate_(
     source: Annotated[Path | None, typer.Argument(help="Archivo CSV o XLSX. A CSV or XLSX file.")] = None,
     mapping: Annotated[Path | None, typer.Option("--mapping", "-m", help="Archivo de mapeo (.toml). A mapping file.")] = None,
     row: Annotated[int, typer.Option(min=0, help="Fila; 0, la primera que da un registro. A row.")] = 0,
-    record: Annotated[str, typer.Option("--record", help="Sin archivo: registro inventado de este tipo.")] = "missing-person",
+    record: Annotated[
+        str, typer.Option("--record", help="Sin archivo: registro inventado de este tipo. An invented record of this type.")
+    ] = "missing-person",
     to: Annotated[list[str] | None, typer.Option("--to", help="Sólo para este rol; se puede repetir. For this role.")] = None,
     scope: Scopes = None,
     duty: Duty = False,
@@ -283,7 +285,9 @@ def build(
 
 @app.command("check-overlay")
 def check_overlay_(
-    overlay: Annotated[Path, typer.Argument(exists=True, dir_okay=False, help="Restricciones propias (.toml).")],
+    overlay: Annotated[
+        Path, typer.Argument(exists=True, dir_okay=False, help="Restricciones propias (.toml). The node's own restrictions.")
+    ],
     policy: PolicyFile = None,
     node: OfNode = False,
     config: Config = None,

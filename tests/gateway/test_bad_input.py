@@ -104,6 +104,8 @@ FILE_COMMANDS = [
         "user roles x --role auditor", "office list", "office close x", "office members x", "office next x",
         "office add x --name-es x --name-en x --zone UTC",
     )),
+    "policy show --policy F", "policy matrix --policy F", "policy explain search.request --to x --purpose x --policy F",
+    "policy test F", "policy diff F F", "policy simulate F --mapping F", "policy build F --output OUT", "policy check-overlay F",
     "backup verify F", "backup verify F --json", "backup verify F --identity F", "backup key F/x --config C",
     "backup restore F --identity F --keys F --config C", "backup restore F --identity F --without-keys --config C",
 ]  # fmt: skip
