@@ -18,10 +18,14 @@ _BUCKETS = 10_000
 
 @dataclass(slots=True)
 class AddressBudget:
-    """A token bucket per address, in bytes: above what healing a thousand waiting messages in a minute needs."""
+    """A token bucket per address, in bytes: above what healing a thousand waiting messages in a minute needs.
 
-    bytes_per_second: float = 512 * 1024
-    burst: float = 32 * 1024 * 1024
+    A stranger's envelope costs about 0.4 ms until it is refused, so that what an address may send for ever takes a
+    twentieth of a core; the burst, a few seconds of one.
+    """
+
+    bytes_per_second: float = 2 * 1024 * 1024
+    burst: float = 128 * 1024 * 1024
     monotonic: Callable[[], float] = time.monotonic
     _levels: dict[str, tuple[float, float]] = field(default_factory=dict)
 

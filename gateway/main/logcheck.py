@@ -49,21 +49,24 @@ async def check_log(config: NodeConfig) -> LogCheck:
 
 
 async def _check(log: SqlLog, config: NodeConfig) -> LogCheck:
+    # A node that runs extends its log meanwhile. Checkpoints are read first, and then how far the log goes: what was signed
+    # must be there, and what came later is left for the next check.
+    heads = {epoch.number: await log.all_checkpoints(epoch.number) for epoch in await log.epochs()}
     size = checkpoints = 0
     for epoch in await log.epochs():
-        found = await _check_epoch(log, epoch, config)
+        found = await _check_epoch(log, epoch, heads.get(epoch.number, ()), config)
         size, checkpoints = size + found.size, checkpoints + found.checkpoints
         if not found.ok:
             return found
     return LogCheck(ok=True, size=size, checkpoints=checkpoints)
 
 
-async def _check_epoch(log: SqlLog, epoch: Epoch, config: NodeConfig) -> LogCheck:
-    size, heads = epoch.size, await log.all_checkpoints(epoch.number)
+async def _check_epoch(log: SqlLog, epoch: Epoch, heads: Sequence[SignedHead], config: NodeConfig) -> LogCheck:
+    size = epoch.size
     nodes: dict[tuple[int, int], bytes] = {}
     done = 0
     while done < size:
-        leaves = await log.scan(done, _AT_ONCE, epoch.number)
+        leaves = await log.scan(done, min(_AT_ONCE, size - done), epoch.number)
         for position, leaf in enumerate(leaves, start=done):
             problem = _leaf_problem(leaf, position)
             if problem:
@@ -83,7 +86,6 @@ async def _same_nodes(log: SqlLog, nodes: dict[tuple[int, int], bytes], epoch: E
     """Compare every stored node over an epoch's leaves with the recomputed one: tiles and proofs are made of these."""
     after, seen, size = (-1, -1), 0, epoch.size
     while stored := await log.nodes(after, _AT_ONCE, epoch.number):
-        # A node that runs may have extended its tree since the leaves were read.
         ours = [(level, index, value) for level, index, value in stored if (index + 1) << level <= size]
         if any(nodes.get((level, index)) != value for level, index, value in ours):
             return False

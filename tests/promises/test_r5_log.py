@@ -4,10 +4,12 @@ import random
 import sqlite3
 from contextlib import suppress
 from dataclasses import replace
+from datetime import UTC, datetime
 
 import pytest
 
 from contracts.errors import ConfigurationError, StorageError
+from contracts.leaves import LeafEvent, LeafFields
 from gateway.exchange import arrivals
 from gateway.exchange.answer import AskDoor
 from gateway.exchange.arrivals import ArrivalWriter
@@ -17,7 +19,10 @@ from gateway.exchange.receive import Door, UnauthenticatedCounter
 from gateway.exchange.submit import submit
 from gateway.main import logcheck
 from gateway.main.logcheck import check_log
-from gateway.main.node import Checkpointer
+from gateway.main.node import Checkpointer, Leaves
+from gateway.storage.engine import create_engine
+from gateway.storage.log import SqlLog
+from gateway.storage.unit_of_work import unit_of_work_factory
 from keys.keystore import load_node_keys
 from tests.conftest import new_postgresql_database
 from tests.promises.life import CONAMIGUA, NAMES, FailingCommit, Life, envelope_of, ping, row, rows_of
@@ -263,6 +268,39 @@ async def intact(config):
         return (await check_log(config)).ok
     except (StorageError, ConfigurationError):
         return False
+
+
+async def grow(config):
+    """Three entries more, and a checkpoint over them, as the node itself makes them."""
+    engine, now = create_engine(config.main_database), datetime.now(UTC)
+    try:
+        fields = LeafFields(at=int(now.timestamp()), event=LeafEvent.ADMIN, detail="grown")
+        async with unit_of_work_factory(engine)() as work:
+            await work.audit.stage([Leaves().leaf(fields) for _ in range(3)])
+        log = SqlLog(engine)
+        assert await log.sequence() >= 3
+        assert await Checkpointer(log, load_node_keys(config.node_keys, config.key_identity), config).turn(now)
+    finally:
+        await engine.dispose()
+
+
+async def test_a_log_that_grows_while_it_is_checked_verifies(old_log, monkeypatch):
+    real, grown = SqlLog.scan, []
+
+    async def scan(log, start, count, epoch=1):
+        if not grown:
+            grown.append(await grow(old_log))
+        return await real(log, start, count, epoch)
+
+    monkeypatch.setattr(SqlLog, "scan", scan)
+    assert await intact(old_log)
+    grown.clear()
+
+    async def all_there_is(log, start, _count, epoch=1):
+        return await scan(log, start, 1000, epoch)
+
+    monkeypatch.setattr(SqlLog, "scan", all_there_is)
+    assert not await intact(old_log), "the control: who reads on past what he set out to check calls a healthy log broken"
 
 
 async def undetected(config, insider, how, trials):

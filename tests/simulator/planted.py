@@ -107,7 +107,7 @@ def the_duty_notice_follows_later(patch):
     """The transfer of a child's report and the notice to child protection enter the outbox in two transactions."""
     real, later = desk._send_some, []
 
-    async def enqueue(prepared, work):
+    async def enqueue(prepared, work, **_options):
         later.extend(item.outgoing for item in prepared if item.message.type == "duty.notice")
         await work.outbox.put([item.outgoing for item in prepared if item.message.type != "duty.notice"])
 
