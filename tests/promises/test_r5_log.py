@@ -4,7 +4,7 @@ import random
 import sqlite3
 from contextlib import suppress
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
@@ -272,12 +272,13 @@ async def intact(config):
 
 async def grow(config):
     """Three entries more, and a checkpoint over them, as the node itself makes them."""
-    engine, now = create_engine(config.main_database), datetime.now(UTC)
+    engine = create_engine(config.main_database)
+    log = SqlLog(engine)
     try:
+        now = datetime.fromtimestamp((await log.head()).signed_ms / 1000, UTC) + timedelta(days=1)
         fields = LeafFields(at=int(now.timestamp()), event=LeafEvent.ADMIN, detail="grown")
         async with unit_of_work_factory(engine)() as work:
             await work.audit.stage([Leaves().leaf(fields) for _ in range(3)])
-        log = SqlLog(engine)
         assert await log.sequence() >= 3
         assert await Checkpointer(log, load_node_keys(config.node_keys, config.key_identity), config).turn(now)
     finally:
