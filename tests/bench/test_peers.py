@@ -6,6 +6,7 @@ import sys
 
 import pytest
 
+from gateway.federation.limits import AddressBudget
 from tests.bench.peers import judging
 from tests.bench.peers.__main__ import IN_FLIGHT, OURS, PEERS, SIZES, rest, text, variant
 from tests.bench.peers.environments import HERE, PeerMissingError, find_python, prepare
@@ -100,10 +101,11 @@ def test_the_payload_has_its_length_and_is_the_same_in_every_run():
 
 
 def test_the_bench_rests_until_the_door_takes_as_much_again():
-    assert rest(512 * 1024 * 40, 30) == pytest.approx(10)
-    assert rest(512 * 1024, 30) == 0
+    budget = AddressBudget()
+    assert rest(budget.bytes_per_second * 40, 30) == pytest.approx(10)
+    assert rest(budget.bytes_per_second, 30) == 0
     with pytest.raises(RuntimeError, match="more than the door takes"):
-        rest(33 * 1024 * 1024, 30)
+        rest(budget.burst + 1, 30)
 
 
 @pytest.mark.slow
