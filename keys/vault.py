@@ -93,6 +93,27 @@ class Vault:
         except (InvalidTag, ValueError):
             raise StorageError("a sealed body does not open") from None
 
+    def keep_draft(self, wrapped: bytes, thread_id: ThreadId, draft_id: MessageId, data: bytes) -> bytes:
+        """Return what is no message yet, sealed under the thread's key; `kept` never opens it, since nobody signed it.
+
+        Raises:
+            StorageError: the thread's key does not open.
+        """
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._key(wrapped, thread_id).encrypt(nonce, data, b"draft:" + _binding(thread_id, draft_id))
+
+    def kept_draft(self, wrapped: bytes, thread_id: ThreadId, draft_id: MessageId, sealed: bytes) -> bytes:
+        """Return what `keep_draft` sealed.
+
+        Raises:
+            StorageError: changed, cut short, or moved from another draft or thread.
+        """
+        key, binding = self._key(wrapped, thread_id), b"draft:" + _binding(thread_id, draft_id)
+        try:
+            return key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], binding)
+        except (InvalidTag, ValueError):
+            raise StorageError("a sealed draft does not open") from None
+
     def digest(self, purpose: str, data: bytes) -> bytes:
         """Return a keyed digest: equal data gives equal digests on this node, and tells nobody else anything."""
         return hmac.digest(self._digest_key, purpose.encode() + b"\0" + data, sha256)

@@ -160,6 +160,10 @@ class Holds(Protocol):
         """Return texts nobody decided yet, oldest first."""
         ...
 
+    async def of_message(self, message_id: MessageId) -> Sequence[HeldText]:
+        """Return the texts of one message, decided on or not, by place."""
+        ...
+
     async def decide(self, message_id: MessageId, place: str, state: HoldState, *, by: ActorPseudonym, now: datetime) -> bool:
         """Release or discard a held text; False when it is not held (any more): the first decision counts."""
         ...

@@ -4,14 +4,17 @@
 several messages (a report and the duty notice it entails) leave together or not at all.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import islice
+from typing import Any
 
 from contracts.codec import encode_message, encode_object
+from contracts.consents import RelativeId
 from contracts.disclosure import Extract, Grant, Manifest, Recipient, SourceRecord, extract
 from contracts.errors import NotPermittedError, TrustStaleError
+from contracts.fields import RecordType
 from contracts.ids import ActorPseudonym, Code, MessageId, NodeId, ThreadId
 from contracts.leaves import LeafEvent
 from contracts.messages import CaseMessage, DisclosedField, Message, PresentedRecord, UseTerms
@@ -52,6 +55,14 @@ class Draft:
     """Chosen beforehand when another message must name this one."""
     asked: Collection[str] | None = None
     """The fields a request asked for: an answer to it carries no other, and without them none (SPEC 6.4)."""
+    reporter_grant: Grant | None = None
+    """What a reporter's record rests on, where it is not what the others rest on: nobody else's consent counts for it."""
+    reporter: RelativeId | None = None
+    """Whose record a reporter's is; without it no consent lets anything of it leave."""
+    about: tuple[SourceRecord, ...] = ()
+    """Records held here that the message speaks of and does not carry: walls look at them too."""
+    finder_released: bool = False
+    """Whoever holds the person decided that the seeker may hear of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +73,18 @@ class Prepared:
     outgoing: Outgoing
     manifests: tuple[Manifest, ...]
     sent: Sent
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A message as it will be signed: `payload` is every byte of it. Nothing proves it yet."""
+
+    message: CaseMessage
+    payload: bytes
+    manifests: tuple[Manifest, ...]
+    claims: tuple[Mapping[str, Any], ...]
+    """What leaves of each record, value by value."""
+    case_key: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -166,21 +189,41 @@ def preview(draft: Draft, node: Capabilities) -> tuple[Extract, ...]:
 
 def sign_draft(draft: Draft, node: Capabilities, now: datetime) -> Signed:
     """Extract, build and sign one draft; stores nothing. The ask door's replies leave this way, without the outbox."""
+    _check_may_leave(draft.to, node, now)
+    return sign_built(build(draft, node, now), node, now)
+
+
+def build(draft: Draft, node: Capabilities, at: datetime) -> Built:
+    """Extract and build one draft as a message of the moment `at`; stores and signs nothing but its records.
+
+    Raises:
+        NotPermittedError: the policy has no such flow, or nothing of a record may leave.
+    """
+    trust = node.trust()
+    permit = _permit(draft, node, trust)
+    extracts = _extracts(draft, node, trust)
+    message = _message(draft, extracts, node, trust, at, at + timedelta(days=trust.policy.retain_days(permit.rule)))
+    manifests, claims = tuple(item.manifest for item in extracts), tuple(item.claims for item in extracts)
+    return Built(message, encode_message(message), manifests, claims, draft.case_key)
+
+
+def sign_built(built: Built, node: Capabilities, now: datetime) -> Signed:
+    """Sign exactly the bytes that were built.
+
+    Raises:
+        NotPermittedError, TrustStaleError, ClockWrongError: nothing may leave now, or not to this recipient.
+    """
+    _check_may_leave(built.message.recipient, node, now)
+    return Signed(built.message, built.manifests, node.sealer.sign_message(built.payload), built.case_key)
+
+
+def _check_may_leave(to: NodeId, node: Capabilities, now: datetime) -> None:
     node.timekeeper.check()
     trust = node.trust()
     if trust.freshness(now) is Freshness.FROZEN:
         raise TrustStaleError("the register is older than seven days: nothing leaves")
-    _check_recipient(draft, trust, now)
-    permit = _permit(draft, node, trust)
-    extracts = _extracts(draft, node, trust)
-    message = _message(draft, extracts, node, trust, now, now + timedelta(days=trust.policy.retain_days(permit.rule)))
-    token = node.sealer.sign_message(encode_message(message))
-    return Signed(message, tuple(item.manifest for item in extracts), token, draft.case_key)
-
-
-def _check_recipient(draft: Draft, trust: TrustState, now: datetime) -> None:
     # A suspended recipient is no refusal: the message waits in its held lane until the register clears it.
-    if trust.standing(draft.to, now) in (Standing.LEFT, Standing.REVOKED, Standing.UNKNOWN):
+    if trust.standing(to, now) in (Standing.LEFT, Standing.REVOKED, Standing.UNKNOWN):
         raise NotPermittedError("the recipient is no member of the federation")
 
 
@@ -207,12 +250,17 @@ def _extracts(draft: Draft, node: Capabilities, trust: TrustState) -> tuple[Extr
             to=to,
             kind=_kind(draft),
             purpose=draft.purpose,
-            grant=draft.grant,
+            grant=_grant(draft, record),
             policy=policy,
             asked=draft.asked,
         )
         for record in draft.records
     )
+
+
+def _grant(draft: Draft, record: SourceRecord) -> Grant:
+    other = draft.reporter_grant if record.type == RecordType.REPORTER else None
+    return other or draft.grant
 
 
 def _message(

@@ -135,3 +135,25 @@ held_texts = Table(
     Column("decided_ms", BigInteger),
     Index("ix_held_texts_thread_id", "thread_id"),
 )
+
+departures = Table(
+    "departures",
+    metadata,
+    Column("id", String(36), primary_key=True),
+    Column("state", String(16), nullable=False),
+    Column("thread_id", String(36), nullable=False),
+    Column("case_ref", String(80), nullable=False),
+    Column("peer", String(63), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("in_reply_to", String(36)),
+    Column("content", String(64), nullable=False),
+    Column("sealed", LargeBinary, nullable=False),
+    Column("waits", Text, nullable=False),
+    Column("leaves_ms", BigInteger),
+    Column("drafted_by", String(36), nullable=False),
+    Column("actor", String(42), nullable=False),
+    Column("made_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+    Index("ix_departures_state", "state", "made_ms"),
+    Index("ix_departures_thread_id", "thread_id"),
+)

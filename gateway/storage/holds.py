@@ -41,6 +41,11 @@ class SqlHolds:
         statement = select(held_texts).where(held_texts.c.state == HoldState.HELD).order_by(held_texts.c.held_ms).limit(limit)
         return [_text(row) for row in await self._connection.execute(statement)]
 
+    async def of_message(self, message_id: MessageId) -> Sequence[HeldText]:
+        """Return the texts of one message, by place."""
+        statement = select(held_texts).where(held_texts.c.message_id == message_id).order_by(held_texts.c.place)
+        return [_text(row) for row in await self._connection.execute(statement)]
+
     async def decide(self, message_id: MessageId, place: str, state: HoldState, *, by: ActorPseudonym, now: datetime) -> bool:
         """Release or discard a held text; the first decision counts."""
         here = and_(held_texts.c.message_id == message_id, held_texts.c.place == place, held_texts.c.state == HoldState.HELD)

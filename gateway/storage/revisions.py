@@ -13,7 +13,7 @@ class Schema(StrEnum):
 
 
 REVISIONS = {
-    Schema.MAIN: ("r0001_core", "r0002_restore", "r0003_people", "r0004_growth", "r0005_books"),
+    Schema.MAIN: ("r0001_core", "r0002_restore", "r0003_people", "r0004_growth", "r0005_books", "r0006_departures"),
     Schema.KEYS: ("r0001_thread_keys",),
 }
 """Oldest first; a test keeps them the same as the migrations."""

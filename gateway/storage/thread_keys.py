@@ -33,6 +33,14 @@ class BodyVault(Protocol):
         """Open it."""
         ...
 
+    def keep_draft(self, wrapped: bytes, thread_id: ThreadId, draft_id: MessageId, data: bytes) -> bytes:
+        """Seal what is no message yet."""
+        ...
+
+    def kept_draft(self, wrapped: bytes, thread_id: ThreadId, draft_id: MessageId, sealed: bytes) -> bytes:
+        """Open it."""
+        ...
+
 
 class ThreadKeys:
     """Seals and opens bodies with the keys it keeps. A key is durable before anything sealed with it is returned."""
@@ -48,16 +56,32 @@ class ThreadKeys:
         keys = await self._ensure({thread for thread, _, _ in items})
         return [self._vault.keep(keys[thread], thread, message_id, message) for thread, message_id, message in items]
 
+    async def seal_draft(self, thread_id: ThreadId, draft_id: MessageId, data: bytes) -> bytes:
+        """Return what is no message yet, sealed under its thread's key."""
+        keys = await self._ensure({thread_id})
+        return self._vault.keep_draft(keys[thread_id], thread_id, draft_id, data)
+
+    async def open_draft(self, thread_id: ThreadId, draft_id: MessageId, sealed: bytes) -> bytes:
+        """Return what `seal_draft` sealed.
+
+        Raises:
+            StorageError: the key is gone, or the sealed bytes were changed.
+        """
+        return self._vault.kept_draft(await self._key(thread_id), thread_id, draft_id, sealed)
+
     async def open(self, thread_id: ThreadId, message_id: MessageId, sealed: bytes) -> KeptMessage:
         """Return the body: proven before it was sealed, authenticated now.
 
         Raises:
             StorageError: the key is gone, or the sealed bytes were changed.
         """
+        return self._vault.kept(await self._key(thread_id), thread_id, message_id, sealed)
+
+    async def _key(self, thread_id: ThreadId) -> bytes:
         keys = await self._load({thread_id})
         if thread_id not in keys:
             raise StorageError("the thread's key is not in the key store")
-        return self._vault.kept(keys[thread_id], thread_id, message_id, sealed)
+        return keys[thread_id]
 
     async def destroy(self, thread_ids: Iterable[ThreadId]) -> None:
         """Destroy threads' keys: every copy of what they sealed is unreadable from here on, backups included."""

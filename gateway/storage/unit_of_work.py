@@ -11,6 +11,7 @@ from gateway.exchange.ports import BeginUnitOfWork, UnitOfWork
 from gateway.storage.audit import SqlAuditStage
 from gateway.storage.cases import SqlAlarms, SqlCases, SqlImports
 from gateway.storage.consents import SqlConsents
+from gateway.storage.departures import SqlDepartures
 from gateway.storage.disclosures import SqlLedger
 from gateway.storage.engine import disk_failure, error_code
 from gateway.storage.exchanges import SqlExchanges
@@ -39,6 +40,7 @@ class SqlUnitOfWork:
         self.ledger = SqlLedger(connection)
         self.consents = SqlConsents(connection)
         self.holds = SqlHolds(connection)
+        self.departures = SqlDepartures(connection)
 
 
 def unit_of_work_factory(engine: AsyncEngine) -> BeginUnitOfWork:

@@ -7,6 +7,7 @@ from typing import Protocol
 from contracts.ids import MessageId, ThreadId
 from gateway.exchange.case_ports import CaseStores
 from gateway.exchange.ports.cases import Alarms, Cases, Imports
+from gateway.exchange.ports.departures import Departures
 from gateway.exchange.ports.inbox import Inbox
 from gateway.exchange.ports.log import AuditStage
 from gateway.exchange.ports.outbox import Outbox
@@ -38,6 +39,9 @@ class UnitOfWork(CaseStores, Protocol):
     @property
     def restores(self) -> Restores: ...
 
+    @property
+    def departures(self) -> Departures: ...
+
 
 BeginUnitOfWork = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
 
@@ -53,6 +57,22 @@ class Bodies(Protocol):
 
         Raises:
             StorageError: a thread's key was destroyed (its case was erased), or the key store cannot be written.
+        """
+        ...
+
+    async def seal_draft(self, thread_id: ThreadId, draft_id: MessageId, data: bytes) -> bytes:
+        """Return what is not a message yet, sealed under its thread's key; it can never be opened as a message.
+
+        Raises:
+            StorageError: the thread's key was destroyed, or the key store cannot be written.
+        """
+        ...
+
+    async def open_draft(self, thread_id: ThreadId, draft_id: MessageId, sealed: bytes) -> bytes:
+        """Return what `seal_draft` sealed.
+
+        Raises:
+            StorageError: the key is gone, or the sealed bytes were changed.
         """
         ...
 

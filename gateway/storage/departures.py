@@ -1,0 +1,140 @@
+"""What waits before it leaves (gateway.exchange.ports.departures). Content is sealed; the rest is ids and codes."""
+
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import and_, select, text, update
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from contracts.ids import ActorPseudonym, MessageId, NodeId, ThreadId
+from gateway.exchange.ports.departures import Departure, DepartureState, PersonRef
+from gateway.storage.case_tables import departures
+from gateway.storage.rows import from_json, from_ms, insert_new, insert_or_change, maybe_from_ms, to_json, to_ms
+from gateway.storage.tables import approvals, inbox, outbox, outbox_bodies
+
+_ENDED = (DepartureState.LEFT.value, DepartureState.DROPPED.value)
+_CHANGING = ("state", "content", "sealed", "waits", "leaves_ms")
+
+
+class SqlDepartures:
+    """The departures of one open transaction."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def serialise(self, case_refs: Iterable[str]) -> None:
+        """Let nobody else judge or withdraw anything of these cases until this transaction ends."""
+        if self._connection.dialect.name != "postgresql":
+            return  # there is one writer
+        for case_ref in sorted(set(case_refs)):
+            await self._connection.execute(
+                text("SELECT pg_advisory_xact_lock(hashtextextended(:case_ref, 17))"), {"case_ref": case_ref}
+            )
+
+    async def put(self, departure: Departure) -> None:
+        """Write a departure down, or over; one that has ended stays as it is."""
+        row = {
+            "id": departure.id,
+            "state": departure.state.value,
+            "thread_id": departure.thread_id,
+            "case_ref": departure.case_ref,
+            "peer": departure.peer,
+            "kind": departure.kind,
+            "in_reply_to": departure.in_reply_to,
+            "content": departure.content,
+            "sealed": departure.sealed,
+            "waits": to_json(departure.waits),
+            "leaves_ms": None if departure.leaves_at is None else to_ms(departure.leaves_at),
+            "drafted_by": departure.drafted_by,
+            "actor": departure.actor,
+            "made_ms": to_ms(departure.made_at),
+        }
+        known = await self.find(departure.id)
+        if known is not None and known.state.value in _ENDED:
+            return
+        await self._connection.execute(insert_or_change(self._connection, departures, _CHANGING).values(row))
+
+    async def find(self, departure_id: MessageId) -> Departure | None:
+        """Return one, locked until the transaction ends."""
+        statement = select(departures).where(departures.c.id == departure_id).with_for_update()
+        row = (await self._connection.execute(statement)).first()
+        return None if row is None else _departure(row)
+
+    async def waiting(self, *, limit: int) -> Sequence[Departure]:
+        """Return what waits, oldest first."""
+        waiting = departures.c.state == DepartureState.WAITING.value
+        rows = await self._connection.execute(select(departures).where(waiting).order_by(departures.c.made_ms).limit(limit))
+        return [_departure(row) for row in rows]
+
+    async def due(self, *, now: datetime, limit: int) -> Sequence[MessageId]:
+        """Return what waits for the clock alone, and need wait no longer."""
+        ready = and_(
+            departures.c.state == DepartureState.WAITING.value,
+            departures.c.waits == "[]",
+            departures.c.leaves_ms <= to_ms(now),
+        )
+        rows = await self._connection.execute(select(departures.c.id).where(ready).order_by(departures.c.leaves_ms).limit(limit))
+        return [MessageId(row) for row in rows.scalars()]
+
+    async def end(self, departure_id: MessageId, state: DepartureState, *, now: datetime) -> bool:
+        """End one, and forget its sealed content."""
+        open_ = and_(departures.c.id == departure_id, departures.c.state.not_in(_ENDED))
+        values = {"state": state.value, "sealed": b"", "ended_ms": to_ms(now)}
+        ended = await self._connection.execute(update(departures).where(open_).values(values))
+        return state.value in _ENDED and ended.rowcount == 1
+
+    async def drop_shown(self, *, before: datetime, now: datetime) -> int:
+        """Drop what was only looked at, before a moment."""
+        old = and_(departures.c.state == DepartureState.SHOWN.value, departures.c.made_ms < to_ms(before))
+        values = {"state": DepartureState.DROPPED.value, "sealed": b"", "ended_ms": to_ms(now)}
+        return (await self._connection.execute(update(departures).where(old).values(values))).rowcount
+
+    async def approve(self, departure_id: MessageId, content: str, person: PersonRef, *, now: datetime) -> None:
+        """Note that a person agreed to exactly this content; twice is once."""
+        row = {"subject": _subject(departure_id, content), "person_id": person, "given_ms": to_ms(now)}
+        await self._connection.execute(insert_new(self._connection, approvals).values(row))
+
+    async def approvers(self, departure_id: MessageId, content: str) -> frozenset[PersonRef]:
+        """Return who agreed to exactly this content."""
+        statement = select(approvals.c.person_id).where(approvals.c.subject == _subject(departure_id, content))
+        return frozenset((await self._connection.execute(statement)).scalars())
+
+    async def sent_body(self, peer: NodeId, message_id: MessageId) -> tuple[ThreadId, bytes] | None:
+        """Return the thread and the sealed body of a message we sent to a peer."""
+        both = and_(outbox.c.lane == outbox_bodies.c.lane, outbox.c.message_id == outbox_bodies.c.message_id)
+        statement = select(outbox.c.thread_id, outbox_bodies.c.body).join(outbox_bodies, both)
+        here = and_(outbox.c.lane == peer, outbox.c.message_id == message_id)
+        row = (await self._connection.execute(statement.where(here))).first()
+        return None if row is None else (ThreadId(row.thread_id), row.body)
+
+    async def received_body(self, message_id: MessageId, kind: str) -> tuple[NodeId, ThreadId, bytes] | None:
+        """Return sender, thread and sealed body of a received message of a type."""
+        here = and_(inbox.c.message_id == message_id, inbox.c.kind == kind)
+        rows = (await self._connection.execute(select(inbox.c.sender, inbox.c.thread_id, inbox.c.body).where(here))).all()
+        if len(rows) != 1:  # an id is its sender's own: of two senders' messages nobody can tell which is meant
+            return None
+        return NodeId(rows[0].sender), ThreadId(rows[0].thread_id), rows[0].body
+
+
+def _subject(departure_id: MessageId, content: str) -> str:
+    return f"leaving {departure_id} {content}"
+
+
+def _departure(row: Any) -> Departure:
+    return Departure(
+        id=MessageId(row.id),
+        state=DepartureState(row.state),
+        thread_id=ThreadId(row.thread_id),
+        case_ref=row.case_ref,
+        peer=NodeId(row.peer),
+        kind=row.kind,
+        in_reply_to=None if row.in_reply_to is None else MessageId(row.in_reply_to),
+        content=row.content,
+        sealed=row.sealed,
+        waits=tuple(from_json(row.waits)),
+        leaves_at=maybe_from_ms(row.leaves_ms),
+        drafted_by=row.drafted_by,
+        actor=ActorPseudonym(row.actor),
+        made_at=from_ms(row.made_ms),
+    )
