@@ -331,10 +331,13 @@ def told_result(found: SearchResult, *, silent: bool, without_record: SearchResu
     return without_record if silent else found
 
 
+ABOUT_THE_PERSON = frozenset({WALL_ENFORCEMENT, WALL_NATIONALITY, WALL_NEVER_TO, WALL_FINDER_FIRST, WALL_WISH})
+"""Walls that are about the person found. Even that one of them stands would tell that somebody was found."""
+
+
 def must_stay_unknown(leaving: Leaving) -> bool:
     """Return whether a find must look, to this seeker, like no find: a wall that is about the person stands before it."""
-    about_the_person = {WALL_ENFORCEMENT, WALL_NATIONALITY, WALL_NEVER_TO, WALL_FINDER_FIRST, WALL_WISH}
-    return not about_the_person.isdisjoint(walls(leaving))
+    return not ABOUT_THE_PERSON.isdisjoint(walls(leaving))
 
 
 REFUSED = Code("not-answered")

@@ -68,6 +68,10 @@ class Exchanges(Protocol):
         """
         ...
 
+    async def set_deadline(self, key: ExchangeKey, peer: NodeId, until: datetime) -> None:
+        """Note that the word awaited in an exchange with `peer` is due later than it was; an earlier time changes nothing."""
+        ...
+
     async def overdue(self, *, now: datetime, limit: int) -> Sequence[ExchangeEntry]:
         """Return exchanges whose awaited word is late, the latest first to have been due."""
         ...

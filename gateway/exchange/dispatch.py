@@ -15,6 +15,8 @@ from contracts.leaves import LeafEvent, LeafFields
 from contracts.messages import (
     CaseMessage,
     CaseStatus,
+    DisclosureGrant,
+    DisclosureRequest,
     DutyNotice,
     FindingAcknowledgement,
     FindingNotice,
@@ -24,13 +26,17 @@ from contracts.messages import (
     Ping,
     ReportAcknowledgement,
     ReportTransfer,
+    SearchRequest,
+    SearchResponse,
 )
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.filing import file_duty, file_finding, file_note, file_report, file_status, note_acknowledgement
+from gateway.exchange.leaving import automatic
 from gateway.exchange.ports import InboxItem, Nudge, StagedLeaf, UnitOfWork
 from gateway.exchange.reconcile import give_back, take_back
 from gateway.exchange.replies import not_handled_reply
 from gateway.exchange.retry import next_message_attempt
+from gateway.exchange.searching import file_request, take_answer
 from gateway.exchange.states import InboxState
 from gateway.exchange.submit import Draft, Prepared, enqueue, prepare
 from keys.register.state import Freshness
@@ -136,6 +142,7 @@ async def _handled(item: InboxItem, message: CaseMessage, node: Capabilities, ha
     except NotHandledError:
         leaf = _leaf(item, node, LeafEvent.NOT_HANDLED, "not-handled")
         return Handled(item, InboxState.NOT_HANDLED, await _say_not_handled(message, node), leaf)
+    automatic(replies)
     state = InboxState.HELD if message.type in _FREE_TEXT else InboxState.DONE
     return Handled(item, state, await prepare(replies, node), message=message)
 
@@ -167,6 +174,10 @@ async def handle_message(message: CaseMessage, node: Capabilities) -> Sequence[D
             await file_status(message, node)
         case Note():
             await file_note(message, node)
+        case SearchRequest() | DisclosureRequest():
+            await file_request(message, node)
+        case SearchResponse() | DisclosureGrant():
+            await take_answer(message, node)
         case NodeRestored():
             replies = await give_back(message, node)
         case NodeReturned():

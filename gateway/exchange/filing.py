@@ -4,7 +4,7 @@ What is handled side by side is filed in one transaction (`gateway.exchange.toge
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta, timezone
 
 from contracts.errors import MessageConflictError, NotPermittedError
 from contracts.ids import Folio, ThreadId
@@ -22,6 +22,7 @@ from contracts.messages import (
     ReportTransfer,
 )
 from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.case_ports import ExchangeKey
 from gateway.exchange.ports import Alarm, CaseEntry, ReconcileState, UnitOfWork
 from gateway.exchange.replies import reply_draft
 from gateway.exchange.submit import Draft
@@ -66,6 +67,10 @@ async def file_status(message: CaseStatus, node: Capabilities) -> None:
     async with node.begin() as work:
         if message.thread_id in await _own_cases(work, [message]):
             await work.cases.set_state(message.thread_id, state=message.body.state.value)
+        if message.deadline is not None and message.in_reply_to is not None:  # our question, which they need longer for
+            await work.exchanges.set_deadline(
+                ExchangeKey(node.us, message.in_reply_to), message.sender, datetime.fromtimestamp(message.deadline, UTC)
+            )
         if message.body.state is CaseState.NOT_HANDLED_HERE:
             if message.in_reply_to is not None:
                 await work.exchanges.release(message.sender, [message.in_reply_to])  # nobody there will answer

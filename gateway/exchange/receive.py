@@ -9,6 +9,7 @@ from contracts.messages import AuditRequest
 from gateway.exchange.arrivals import ArrivalWriter, unauthenticated_rejection
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.judging import Authenticated, Unauthenticated, Verdict, judge
+from gateway.exchange.searching import refuse_unasked
 
 InboxResult = str | ProblemCode
 """A signed receipt, or the code of a problem that ends nothing."""
@@ -75,13 +76,16 @@ class Door:
             ClockWrongError: our clock jumped; they keep them too.
         """
         self.node.timekeeper.check()
-        verdicts = [_not_a_question(await judge_at_door(envelope, self.node)) for envelope in envelopes]
+        verdicts = [await self._judge(envelope) for envelope in envelopes]
         authenticated = [verdict for verdict in verdicts if isinstance(verdict, Authenticated)]
         receipts = iter(await self.writer.write(authenticated) if authenticated else ())
         return [
             next(receipts) if isinstance(verdict, Authenticated) else self._turn_away(envelope, verdict)
             for envelope, verdict in zip(envelopes, verdicts, strict=True)
         ]
+
+    async def _judge(self, envelope: bytes) -> Verdict:
+        return await refuse_unasked(_not_a_question(await judge_at_door(envelope, self.node)), self.node)
 
     def _turn_away(self, envelope: bytes, verdict: Unauthenticated) -> InboxResult:
         self.strangers.count(verdict.error.code)

@@ -1,14 +1,14 @@
 """What waits before it leaves (gateway.exchange.ports.departures). Content is sealed; the rest is ids and codes."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import and_, select, text, update
+from sqlalchemy import and_, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.ids import ActorPseudonym, MessageId, NodeId, ThreadId
-from gateway.exchange.ports.departures import Departure, DepartureState, PersonRef
+from gateway.exchange.ports.departures import Departure, DepartureState, PersonRef, ReceivedBody
 from gateway.storage.case_tables import departures
 from gateway.storage.rows import from_json, from_ms, insert_new, insert_or_change, maybe_from_ms, to_json, to_ms
 from gateway.storage.tables import approvals, inbox, outbox, outbox_bodies
@@ -108,13 +108,25 @@ class SqlDepartures:
         row = (await self._connection.execute(statement.where(here))).first()
         return None if row is None else (ThreadId(row.thread_id), row.body)
 
-    async def received_body(self, message_id: MessageId, kind: str) -> tuple[NodeId, ThreadId, bytes] | None:
-        """Return sender, thread and sealed body of a received message of a type."""
-        here = and_(inbox.c.message_id == message_id, inbox.c.kind == kind)
-        rows = (await self._connection.execute(select(inbox.c.sender, inbox.c.thread_id, inbox.c.body).where(here))).all()
+    async def received_body(self, message_id: MessageId, kinds: Collection[str]) -> ReceivedBody | None:
+        """Return a received message of one of these types; None also when two senders used that id."""
+        here = and_(inbox.c.message_id == message_id, inbox.c.kind.in_(list(kinds)))
+        columns = (inbox.c.sender, inbox.c.thread_id, inbox.c.body, inbox.c.received_ms)
+        rows = (await self._connection.execute(select(*columns).where(here))).all()
         if len(rows) != 1:  # an id is its sender's own: of two senders' messages nobody can tell which is meant
             return None
-        return NodeId(rows[0].sender), ThreadId(rows[0].thread_id), rows[0].body
+        [row] = rows
+        return ReceivedBody(NodeId(row.sender), ThreadId(row.thread_id), row.body, from_ms(row.received_ms))
+
+    async def answers_to(self, question: MessageId) -> Sequence[MessageId]:
+        """Return what waits and answers a question."""
+        here = and_(departures.c.in_reply_to == question, departures.c.state == DepartureState.WAITING.value)
+        return [MessageId(row) for row in (await self._connection.execute(select(departures.c.id).where(here))).scalars()]
+
+    async def said(self, thread_id: ThreadId, kind: str) -> int:
+        """Return how many messages of a type we have said in a thread."""
+        here = and_(outbox.c.thread_id == thread_id, outbox.c.kind == kind)
+        return int((await self._connection.execute(select(func.count()).select_from(outbox).where(here))).scalar_one())
 
 
 def _subject(departure_id: MessageId, content: str) -> str:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, select, tuple_, update
+from sqlalchemy import ColumnElement, and_, or_, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.ids import MessageId, NodeId, ThreadId
@@ -66,6 +66,12 @@ class SqlExchanges:
         opened = and_(exchanges.c.peer == peer, exchanges.c.opening_id.in_(list(openings)))
         ours = and_(opened, exchanges.c.side == Side.OPENER.value)
         await self._connection.execute(update(exchanges).where(ours).values(pending_slot=None, awaited=None))
+
+    async def set_deadline(self, key: ExchangeKey, peer: NodeId, until: datetime) -> None:
+        """Note that the word awaited in an exchange with `peer` is due later than it was."""
+        named = and_(exchanges.c.opener == key.opener, exchanges.c.opening_id == key.opening, exchanges.c.peer == peer)
+        here = and_(named, or_(exchanges.c.deadline_ms.is_(None), exchanges.c.deadline_ms < to_ms(until)))
+        await self._connection.execute(update(exchanges).where(here).values(deadline_ms=to_ms(until)))
 
     async def overdue(self, *, now: datetime, limit: int) -> Sequence[ExchangeEntry]:
         """Return exchanges whose awaited word is late."""

@@ -9,6 +9,7 @@ from contracts.errors import ExchangeError
 from contracts.ids import NodeId
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.deliver import Pace, bury_expired, deliver_lane, lanes_due
+from gateway.exchange.departing import DUE_AT_ONCE, leave_due
 from gateway.exchange.dispatch import dispatch_turn
 from gateway.exchange.ports import Nudge
 from gateway.exchange.receive import UnauthenticatedCounter
@@ -71,6 +72,7 @@ def node_loops(
     loops = [
         Loop("deliver", deliverer.turn, timing.idle, wake[Nudge.OUTBOX], close=deliverer.close),
         Loop("dispatch", _dispatch(node, owner), timing.idle, wake[Nudge.INBOX], pace=DISPATCH_PACE_SECONDS),
+        Loop("leave", _leave(node), timing.idle),
         Loop("expire", _expire(node), EXPIRY_SECONDS),
         Loop("log", _log(log, node), min(timing.checkpoint, timing.idle), wake[Nudge.LOG], pace=LOG_PACE_SECONDS),
         Loop("register", register.poll, timing.poll),
@@ -120,6 +122,13 @@ class Deliverer:
 def _dispatch(node: Capabilities, owner: str) -> Step:
     async def turn() -> bool:
         return await dispatch_turn(node, owner=owner)
+
+    return turn
+
+
+def _leave(node: Capabilities) -> Step:
+    async def turn() -> bool:
+        return await leave_due(node) == DUE_AT_ONCE
 
     return turn
 

@@ -22,6 +22,7 @@ from contracts.policy import load_template
 from contracts.register import FederationInfo, Role
 from gateway.config import load_config
 from gateway.exchange.deliver import bury_expired, deliver_lane, lanes_due
+from gateway.exchange.departing import leave_due
 from gateway.exchange.dispatch import dispatch_batch
 from gateway.exchange.ports import DoorResult
 from gateway.main.node import Node, SystemRandomness, open_node
@@ -128,6 +129,7 @@ class Federation:
             for lane in await lanes_due(node.capabilities, limit=20):
                 done += await deliver_lane(lane, node.capabilities, owner=f"{node.config.node}:test")
             done += await dispatch_batch(node.capabilities, owner="test")
+            done += await leave_due(node.capabilities)
             done += await bury_expired(node.capabilities)
             done += await node.log.sequence()
         return done

@@ -1,6 +1,6 @@
 """Messages that wait before they leave: shown to a person first, for a text or a second person, or for their slot (SPEC 18)."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -43,6 +43,16 @@ class Departure:
     drafted_by: PersonRef
     actor: ActorPseudonym
     made_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class ReceivedBody:
+    """A message as it came, sealed, and when it reached us."""
+
+    sender: NodeId
+    thread_id: ThreadId
+    body: bytes
+    received_at: datetime
 
 
 class Departures(Protocol):
@@ -88,6 +98,14 @@ class Departures(Protocol):
         """Return the thread and the sealed body of a message we sent to a peer."""
         ...
 
-    async def received_body(self, message_id: MessageId, kind: str) -> tuple[NodeId, ThreadId, bytes] | None:
-        """Return sender, thread and sealed body of a received message of a type."""
+    async def received_body(self, message_id: MessageId, kinds: Collection[str]) -> ReceivedBody | None:
+        """Return a received message of one of these types; None also when two senders used that id."""
+        ...
+
+    async def answers_to(self, question: MessageId) -> Sequence[MessageId]:
+        """Return what waits and answers a question."""
+        ...
+
+    async def said(self, thread_id: ThreadId, kind: str) -> int:
+        """Return how many messages of a type we have said in a thread."""
         ...

@@ -1,0 +1,240 @@
+"""Asking: an identified search, or fields of a record, with a deadline; and what an answer may bring (SPEC 18.5, 18.6)."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+
+from contracts.codec import b64u_decode, decode_message, parse_object
+from contracts.disclosure import SourceRecord, recheck_asked
+from contracts.errors import ExchangeError, NotPermittedError, OverDisclosureError, StorageError
+from contracts.ids import Code, MessageId, NodeId, RecordId, ThreadId
+from contracts.messages import (
+    ASKED_KINDS,
+    CaseMessage,
+    DisclosureGrant,
+    DisclosureRequest,
+    DisclosureRequestBody,
+    Message,
+    PresentedRecord,
+    SearchRequest,
+    SearchRequestBody,
+    SearchResponse,
+    Urgency,
+)
+from contracts.policy import Deny
+from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.departing import Held
+from gateway.exchange.gate import By
+from gateway.exchange.judging import Authenticated, Verdict
+from gateway.exchange.leaving import leave
+from gateway.exchange.ports import CaseEntry
+from gateway.exchange.submit import Draft, Prepared
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What an officer asks of another institution. `want`: names of fields, and no answer carries another.
+
+    `case_ref` is what our own books call the case; `records` is the candidate, exact, as it is held here.
+    """
+
+    to: NodeId
+    want: tuple[Code, ...]
+    purpose: Code
+    basis: Code
+    case_ref: str
+    records: tuple[SourceRecord, ...] = ()
+    urgency: Urgency = Urgency.NORMAL
+
+
+@dataclass(frozen=True, slots=True)
+class FieldsWanted:
+    """Fields of a record that are needed to decide, in a thread there is already or a new one."""
+
+    to: NodeId
+    record_type: Code
+    fields: tuple[Code, ...]
+    reason: Code
+    purpose: Code
+    basis: Code
+    case_ref: str
+    thread_id: ThreadId | None = None
+    record: RecordId | None = None
+
+
+async def ask_search(question: Question, node: Capabilities, *, by: By) -> Prepared | Held:
+    """Send a search request, due when the policy's flow says; or hold it for a person.
+
+    Raises:
+        WallError, NotPermittedError: it may not be asked there, so, or now; or one like it is under way.
+    """
+    now = node.clock.now()
+    draft = Draft(
+        kind=SearchRequest,
+        to=question.to,
+        body=SearchRequestBody(want=question.want, urgency=question.urgency),
+        purpose=question.purpose,
+        basis=question.basis,
+        actor=by.actor,
+        thread_id=node.new_thread_id(now),
+        case_key=question.case_ref,
+        records=question.records,
+        message_id=node.new_message_id(now),
+    )
+    return await _ask(replace(draft, deadline=deadline_of(draft, question.urgency, node, now)), node, by)
+
+
+async def ask_fields(wanted: FieldsWanted, node: Capabilities, *, by: By) -> Prepared | Held:
+    """Send a disclosure request, due when the policy's flow says.
+
+    Raises:
+        WallError, NotPermittedError: as `ask_search`.
+    """
+    now = node.clock.now()
+    body = DisclosureRequestBody(
+        record_type=wanted.record_type, fields=wanted.fields, reason=wanted.reason, record=wanted.record
+    )
+    draft = Draft(
+        kind=DisclosureRequest,
+        to=wanted.to,
+        body=body,
+        purpose=wanted.purpose,
+        basis=wanted.basis,
+        actor=by.actor,
+        thread_id=wanted.thread_id or node.new_thread_id(now),
+        case_key=wanted.case_ref,
+    )
+    return await _ask(replace(draft, deadline=deadline_of(draft, Urgency.NORMAL, node, now)), node, by)
+
+
+async def _ask(draft: Draft, node: Capabilities, by: By) -> Prepared | Held:
+    result = await leave([draft], node, by=by)
+    return result if isinstance(result, Held) else result[0]
+
+
+def deadline_of(draft: Draft, urgency: Urgency, node: Capabilities, now: datetime) -> datetime | None:
+    """Return when an answer is due, by the flow that lets the question go; None where it names no time.
+
+    Raises:
+        NotPermittedError: no flow lets it go.
+    """
+    trust = node.trust()
+    if draft.to not in trust.members:
+        raise NotPermittedError("the recipient is no member of the federation")
+    roles = trust.member(node.us).role, trust.member(draft.to).role
+    kind = str(draft.kind.model_fields["type"].default)
+    decision = node.tightened(trust.policy).decide(kind, *roles, draft.purpose, draft.basis)
+    if isinstance(decision, Deny):
+        raise NotPermittedError(f"rule {decision.rule}")
+    hours = trust.policy.deadline_hours(decision.rule, urgency)
+    return None if hours is None else now + timedelta(hours=hours)
+
+
+# -- what came ---------------------------------------------------------------------------------------------------------
+
+
+async def file_request(message: SearchRequest | DisclosureRequest, node: Capabilities) -> None:
+    """File a question as work for people; whom it is about stays in the sealed body.
+
+    Raises:
+        NotPermittedError: the thread is another peer's.
+    """
+    kind = "search" if isinstance(message, SearchRequest) else "disclosure"
+    entry = CaseEntry(
+        thread_id=message.thread_id,
+        kind=kind,
+        peer=message.sender,
+        opened_by=message.message_id,
+        state="received",
+        alias=message.case_alias,
+        folio=None,
+        opened_at=node.clock.now(),
+    )
+    async with node.begin() as work:
+        known = (await work.cases.find([message.thread_id])).get(message.thread_id)
+        if known is not None and known.peer != message.sender:
+            raise NotPermittedError("the thread belongs to another peer")
+        await work.cases.open([entry])
+
+
+async def take_answer(message: SearchResponse | DisclosureGrant, node: Capabilities) -> None:
+    """Take an answer in, if it answers a question of ours to this peer and brings nothing else.
+
+    Raises:
+        NotPermittedError: it answers nothing we asked this peer.
+        OverDisclosureError: it brings what was not asked.
+    """
+    asked = await _question(message, node)
+    if asked is None:
+        raise NotPermittedError("an answer to nothing we asked this peer")
+    refuse_more(message, asked)
+
+
+async def refuse_unasked(verdict: Verdict, node: Capabilities) -> Verdict:
+    """Refuse at the door an answer that brings more than we asked: the asker alone knows what it asked (SPEC 6.4)."""
+    if not isinstance(verdict, Authenticated) or verdict.error is not None or verdict.message is None:
+        return verdict
+    message = verdict.message
+    if message.type not in ASKED_KINDS or not message.records:
+        return verdict
+    try:
+        asked = await _question(message, node)
+    except StorageError:
+        return verdict  # the handler looks again; nothing is shown before it has
+    if asked is None:
+        return verdict
+    try:
+        refuse_more(message, asked)
+    except ExchangeError as error:
+        return replace(verdict, error=error)
+    return verdict
+
+
+def refuse_more(answer: CaseMessage, question: CaseMessage) -> None:
+    """Refuse an answer that brings a field, or a type of record, nobody asked for.
+
+    Raises:
+        OverDisclosureError: it does.
+    """
+    fields, record_type = wanted_of(question)
+    for record in answer.records:
+        if record_type is not None and type_of(record) != record_type:
+            raise OverDisclosureError("an answer with a type of record that was not asked for")
+        recheck_asked((item.field for item in record.disclosed), fields)
+
+
+def wanted_of(question: CaseMessage) -> tuple[frozenset[str], str | None]:
+    """Return which fields a question asked for, and of which type of record (None: of any)."""
+    if isinstance(question, SearchRequest):
+        return frozenset(question.body.want), None
+    if isinstance(question, DisclosureRequest):
+        return frozenset(question.body.fields), str(question.body.record_type)
+    return frozenset(), None
+
+
+def type_of(record: PresentedRecord) -> str:
+    """Return the type a record was issued as; its signature was verified at the door."""
+    signed = parse_object(b64u_decode(record.sd_jwt.partition("~")[0].split(".")[1]))
+    return str(signed["vct"]).split(":")[3]
+
+
+async def _question(answer: Message, node: Capabilities) -> CaseMessage | None:
+    """Return the message of ours that `answer` answers; None when we sent this peer none of that id."""
+    if answer.in_reply_to is None:
+        return None
+    async with node.begin() as work:
+        sent = await work.departures.sent_body(answer.sender, MessageId(answer.in_reply_to))
+    if sent is None:
+        return None
+    thread_id, body = sent
+    kept = await node.bodies.open(thread_id, answer.in_reply_to, body)
+    return decode_message(kept.payload)
+
+
+def fields_named(names: Iterable[str]) -> tuple[Code, ...]:
+    """Return names of fields as codes, each once, in the order they were given.
+
+    Raises:
+        ValueError: one is no code.
+    """
+    return tuple(dict.fromkeys(Code(name) for name in names))
