@@ -143,7 +143,7 @@ async def hold(  # noqa: PLR0913 - what a departure is made of
     return departure
 
 
-async def _hold_texts(  # noqa: PLR0917, PLR0913 - as `hold`
+async def _hold_texts(
     departure: Departure,
     weighed: Sequence[Weighed],
     built: Sequence[Built],
@@ -327,7 +327,7 @@ async def _advance(departure: Departure, node: Capabilities, work: UnitOfWork) -
     return await _go(departure, parcel, weighed, built, node, work, now)
 
 
-async def _go(  # noqa: PLR0917, PLR0913 - the end of one long step
+async def _go(
     departure: Departure,
     parcel: Parcel,
     weighed: Sequence[Weighed],
@@ -365,10 +365,7 @@ async def _waiting(departure_id: MessageId, work: UnitOfWork) -> Departure:
 
 
 async def _texts(departure: Departure, node: Capabilities, work: UnitOfWork) -> Sequence[tuple[str, HoldState]]:
-    found = []
-    for item in await work.holds.of_message(departure.id):
-        found.append((await text_of(item, departure.id, node), item.state))
-    return found
+    return [(await text_of(item, departure.id, node), item.state) for item in await work.holds.of_message(departure.id)]
 
 
 async def text_of(item: HeldText, departure_id: MessageId, node: Capabilities) -> str:
@@ -510,5 +507,3 @@ def _unpacked(found: Mapping[str, Any]) -> Draft:
         asked=None if asked is None else frozenset(asked),
         reporter=RelativeId(found["reporter"]) if "reporter" in found else None,
     )
-
-

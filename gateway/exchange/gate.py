@@ -182,6 +182,4 @@ def _granted(draft: Draft, known: Known, marks: CaseMarks, approvals: int, field
     other = Grant(frozenset(), duty=grant.duty, approvals=approvals)
     if draft.reporter is not None:
         other = grant_of(known.consents, occasion, approvals=approvals, relative=draft.reporter)
-    return replace(
-        draft, grant=replace(grant, minor=marks.minor), reporter_grant=replace(other, minor=marks.minor)
-    )
+    return replace(draft, grant=replace(grant, minor=marks.minor), reporter_grant=replace(other, minor=marks.minor))

@@ -149,7 +149,7 @@ async def show_answer(request_id: MessageId, answer: OwnAnswer, node: Capabiliti
         if ABOUT_THE_PERSON.isdisjoint(refused.walls):
             raise
         silenced_by = refused.walls
-        silent = _nothing_draft(asked, node, by, searched_at=node.clock.now())
+        silent = _nothing_draft(asked, by, searched_at=node.clock.now())
         departure, weighed, built = await show([silent], node, by=by, asked_at=asked.asked_at)
     extracts = () if silenced_by else weighed[0].extracts
     return Shown(
@@ -174,7 +174,7 @@ async def no_information(
     """
     asked = await _open_request(request_id, node)
     await _log(f"request.no-information {' '.join(searched)}", asked, node, by)
-    return await _send(_nothing_draft(asked, node, by, searched_at=as_of), asked, node, by)
+    return await _send(_nothing_draft(asked, by, searched_at=as_of), asked, node, by)
 
 
 async def decline(request_id: MessageId, node: Capabilities, *, by: By, reason: Code) -> Prepared | Held:
@@ -190,7 +190,7 @@ async def decline(request_id: MessageId, node: Capabilities, *, by: By, reason: 
             result=SearchResult.CANNOT_ANSWER, searched_at=int(node.clock.now().timestamp()), basis=REFUSED
         )
         return await _send(_draft(asked, SearchResponse, body, by), asked, node, by)
-    return await _send(_nothing_draft(asked, node, by, searched_at=node.clock.now()), asked, node, by)
+    return await _send(_nothing_draft(asked, by, searched_at=node.clock.now()), asked, node, by)
 
 
 async def extend(request_id: MessageId, until: datetime, node: Capabilities, *, by: By) -> Prepared | Held:
@@ -281,7 +281,7 @@ def _answer_draft(asked: Asked, answer: OwnAnswer, node: Capabilities, by: By) -
     return _draft(asked, kind, body, by, case_ref=answer.case_ref, **more)
 
 
-def _nothing_draft(asked: Asked, node: Capabilities, by: By, *, searched_at: datetime) -> Draft:
+def _nothing_draft(asked: Asked, by: By, *, searched_at: datetime) -> Draft:
     if isinstance(asked.message, SearchRequest):
         result = told_result(SearchResult.MATCH, silent=True, without_record=SearchResult.NO_MATCH)
         body = SearchResponseBody(result=result, searched_at=int(searched_at.timestamp()))
@@ -340,7 +340,9 @@ def compare(
     rows: list[Column] = []
     for number, record in enumerate(own):
         extract = extracts[number] if number < len(extracts) else None
-        rows += [_column(str(record.type), name, record, wanted, theirs, extract, node, lang) for name in _names(record, wanted)]
+        rows += [
+            _column(str(record.type), name, record, wanted, theirs, extract, node, lang) for name in _names(record, wanted)
+        ]
     return tuple(rows)
 
 
@@ -409,16 +411,17 @@ def _leaves(name: str, extract: Extract | None, node: Capabilities, lang: Lang) 
 
 def spoken(value: Any, lang: Lang) -> str:
     """Return a value of a record as an officer reads it."""
-    if isinstance(value, bool):
-        return {"es": ("no", "sí"), "en": ("no", "yes")}[lang][value]
-    if isinstance(value, dict):
-        if set(value) == {"min", "max"}:
-            return f"{value['min']}-{value['max']}"
-        if "date" in value:
-            return str(value["date"])
-        return ", ".join(spoken(part, lang) for part in value.values())
-    if isinstance(value, list | tuple):
-        return "; ".join(spoken(item, lang) for item in value)
-    return str(value)
-
-
+    match value:
+        case bool():
+            found = {"es": ("no", "sí"), "en": ("no", "yes")}[lang][value]
+        case {"min": low, "max": high}:
+            found = f"{low}-{high}"
+        case {"date": day}:
+            found = str(day)
+        case {}:
+            found = ", ".join(spoken(part, lang) for part in value.values())
+        case list() | tuple():
+            found = "; ".join(spoken(item, lang) for item in value)
+        case _:
+            found = str(value)
+    return found

@@ -1,12 +1,13 @@
 """Asking: an identified search, or fields of a record, with a deadline; and what an answer may bring (SPEC 18.5, 18.6)."""
 
 from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from contracts.codec import b64u_decode, decode_message, parse_object
 from contracts.disclosure import SourceRecord, recheck_asked
-from contracts.errors import ExchangeError, NotPermittedError, OverDisclosureError, StorageError
+from contracts.errors import NotPermittedError, OverDisclosureError, StorageError
 from contracts.ids import Code, MessageId, NodeId, RecordId, ThreadId
 from contracts.messages import (
     ASKED_KINDS,
@@ -175,17 +176,18 @@ async def refuse_unasked(verdict: Verdict, node: Capabilities) -> Verdict:
     if not isinstance(verdict, Authenticated) or verdict.error is not None or verdict.message is None:
         return verdict
     message = verdict.message
-    if message.type not in ASKED_KINDS or not message.records:
-        return verdict
+    if message.type in ASKED_KINDS and message.records:
+        with suppress(StorageError):  # the handler looks again; nothing is shown before it has
+            asked = await _question(message, node)
+            if asked is not None:  # what answers nothing of ours is the handler's to refuse
+                return _refused_if_more(verdict, message, asked)
+    return verdict
+
+
+def _refused_if_more(verdict: Authenticated, answer: CaseMessage, question: CaseMessage) -> Authenticated:
     try:
-        asked = await _question(message, node)
-    except StorageError:
-        return verdict  # the handler looks again; nothing is shown before it has
-    if asked is None:
-        return verdict
-    try:
-        refuse_more(message, asked)
-    except ExchangeError as error:
+        refuse_more(answer, question)
+    except OverDisclosureError as error:
         return replace(verdict, error=error)
     return verdict
 

@@ -74,7 +74,9 @@ class SqlDepartures:
             departures.c.waits == "[]",
             departures.c.leaves_ms <= to_ms(now),
         )
-        rows = await self._connection.execute(select(departures.c.id).where(ready).order_by(departures.c.leaves_ms).limit(limit))
+        rows = await self._connection.execute(
+            select(departures.c.id).where(ready).order_by(departures.c.leaves_ms).limit(limit)
+        )
         return [MessageId(row) for row in rows.scalars()]
 
     async def end(self, departure_id: MessageId, state: DepartureState, *, now: datetime) -> bool:

@@ -119,6 +119,7 @@ async def test_what_we_send_a_foreign_node_opens_verifies_and_ends_with_its_rece
 
 HANDLED = {
     "ping": "done", "report.transfer": "done", "finding.notice": "done", "duty.notice": "done", "case.status": "done",
+    "search.request": "done", "disclosure.request": "done", "search.response": None, "disclosure.grant": None,
     "note": "held", "report.acknowledgement": None, "finding.acknowledgement": None, "node.restored": "done",
     "node.returned": None,
 }  # fmt: skip

@@ -1,18 +1,16 @@
 """Questions and answers between whole nodes: what is shown is what leaves, and nothing else. SQLite and PostgreSQL."""
 
-import random
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 
 from contracts.codec import decode_message, pad_payload
 from contracts.consents import Wish, WishEvent
 from contracts.disclosure import SourceRecord
-from contracts.errors import NotPermittedError, OverDisclosureError
-from contracts.fields import FIELDS, RecordType
+from contracts.errors import NotPermittedError
+from contracts.fields import RecordType
 from contracts.ids import Code, MessageId, NodeId
-from contracts.messages import SearchRequest, SearchResponse, SearchResult
+from contracts.messages import SearchResult
 from contracts.walls import WALL_HELD, WALL_TWO_PERSONS, WALL_WISH
 from gateway.exchange import searching
 from gateway.exchange.departing import Held, approve, confirm, open_parcel, release_text
@@ -26,8 +24,7 @@ from gateway.exchange.responding import (
     request_of,
     show_answer,
 )
-from gateway.exchange.searching import FieldsWanted, Question, ask_fields, ask_search, refuse_more
-from tests.contracts.test_policy_disclosure import SAMPLES
+from gateway.exchange.searching import FieldsWanted, Question, ask_fields, ask_search
 from tests.gateway import test_exchange
 from tests.gateway.test_bookkeeping import opened_messages
 from tests.gateway.test_exchange import table
@@ -211,9 +208,7 @@ async def test_a_wish_expressed_while_the_answer_waited_for_its_slot_stops_it(fe
     node = await holder_of(federation, Wish.CONTACT)
     await confirm((await show_answer(request, own(), node, by=by(node))).id, node, by=by(node))
     federation.clock.forward(seconds=20)
-    event = WishEvent(
-        node.new_message_id(node.clock.now()), Wish.SILENCE, int(node.clock.now().timestamp()), Code("interview")
-    )
+    event = WishEvent(node.new_message_id(node.clock.now()), Wish.SILENCE, int(node.clock.now().timestamp()), Code("interview"))
     async with node.begin() as work:
         await work.consents.add_wishes("paciente-7", [event], now=node.clock.now())
     await at_slot(federation)

@@ -4,15 +4,14 @@ import itertools
 
 import pytest
 
-from contracts.consents import ConsentEvent, ConsentForm, RelativeId, Scope, Wish, WishEvent
 from contracts.disclosure import SourceRecord
 from contracts.errors import MessageConflictError, NotPermittedError
 from contracts.fields import RecordType
 from contracts.ids import Code, NodeId
-from contracts.messages import ConsentAct, SearchRequest, SearchRequestBody, Urgency
-from contracts.walls import WALL_HELD, WALL_NEVER_TO, WALL_TWO_PERSONS
+from contracts.messages import SearchRequest, SearchRequestBody, Urgency
+from contracts.walls import WALL_NEVER_TO, WALL_TWO_PERSONS
 from gateway.exchange import gate
-from gateway.exchange.departing import NoSuchDepartureError, approve, drop, open_parcel, release_text
+from gateway.exchange.departing import NoSuchDepartureError, approve, drop, open_parcel
 from gateway.exchange.gate import By
 from gateway.exchange.leaving import Held, WallError, automatic, leave
 from gateway.exchange.submit import Draft
