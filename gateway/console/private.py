@@ -11,6 +11,7 @@ from gateway.console.access import PRINCIPAL, Doorkeeper, Open, Route, people_pr
 from gateway.console.answers import json_answer, problem
 from gateway.console.operations import Operations, Sender
 from gateway.console.people import PeopleApi
+from gateway.console.requests import RequestsApi
 from gateway.exchange.states import OutboxState
 from gateway.people.desk import PeopleDesk
 from gateway.people.errors import PeopleError
@@ -30,6 +31,7 @@ class PrivateApi:
         self._operations = operations
         self._desk = people
         self._people = PeopleApi(people, watch)
+        self._requests = RequestsApi(operations.node, operations.models, people, watch)
         self._door = Doorkeeper(people, token=token)
         self._hosts = frozenset(hosts)
         self._watch = watch
@@ -56,6 +58,7 @@ class PrivateApi:
             Route("GET", "/api/v1/policy", self._policy, Permission.FEDERATION_READ),
             Route("POST", "/api/v1/federation/poll", self._poll, Permission.FEDERATION_POLL),
             *self._people.routes(),
+            *self._requests.routes(),
         )
 
     def application(self) -> web.Application:

@@ -46,6 +46,8 @@ class Permission(StrEnum):
     CASES_READ = "cases.read"
     EVIDENCE_EXPORT = "evidence.export"
     APPROVE = "approvals.give"
+    REQUESTS_READ = "requests.read"
+    REQUESTS_ANSWER = "requests.answer"
     OUTBOX_READ = "outbox.read"
     OUTBOX_OPERATE = "outbox.operate"
     ALARMS_READ = "alarms.read"
@@ -75,6 +77,8 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = {
     Permission.CASES_READ: frozenset({_OFFICER, _HEAD}),
     Permission.EVIDENCE_EXPORT: frozenset({_OFFICER, _HEAD}),
     Permission.APPROVE: frozenset({_OFFICER, _HEAD}),
+    Permission.REQUESTS_READ: frozenset({_OFFICER, _HEAD}),
+    Permission.REQUESTS_ANSWER: frozenset({_OFFICER, _HEAD}),
     Permission.OUTBOX_READ: frozenset({_OFFICER, _HEAD, _ADMIN}),
     Permission.OUTBOX_OPERATE: frozenset({_ADMIN}),
     Permission.ALARMS_READ: frozenset({_OFFICER, _HEAD, _DATA, _ADMIN, _AUDIT}),
@@ -94,6 +98,8 @@ ABOUT_CASES = frozenset(
         Permission.CASES_READ,
         Permission.EVIDENCE_EXPORT,
         Permission.APPROVE,
+        Permission.REQUESTS_READ,
+        Permission.REQUESTS_ANSWER,
     }
 )
 """What shows or moves the content of cases."""
@@ -103,6 +109,7 @@ ACTS = frozenset(
         Permission.REPORTS_SEND,
         Permission.EVIDENCE_EXPORT,
         Permission.APPROVE,
+        Permission.REQUESTS_ANSWER,
         Permission.OUTBOX_OPERATE,
         Permission.FEDERATION_POLL,
         Permission.RESTORE_OPERATE,

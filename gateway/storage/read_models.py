@@ -8,8 +8,10 @@ from sqlalchemy import Table, TextClause, and_, func, literal, select, union_all
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.codec import parse_object
+from gateway.exchange.ports.departures import DepartureState
 from gateway.exchange.states import InboxState, OutboxState
-from gateway.storage.rows import from_json, maybe_from_ms
+from gateway.storage.case_tables import departures, exchanges
+from gateway.storage.rows import from_json, maybe_from_ms, to_ms
 from gateway.storage.tables import (
     INBOX_ASIDE,
     OUTBOX_ASIDE,
@@ -169,6 +171,44 @@ class ReadModels:
                 "thread_id": row.thread_id,
                 "messages": len(from_json(row.message_ids)),
                 "imported": _iso(row.imported_ms),
+            }
+            for row in await self._all(statement)
+        ]
+
+    async def questions(self, now: datetime) -> list[dict[str, Any]]:
+        """Return questions that came and that we asked, those due first on top; who they are about is not told."""
+        asked = exchanges.c.machine.in_(("search", "disclosure"))
+        order = (exchanges.c.state == "closed", exchanges.c.deadline_ms.is_(None), exchanges.c.deadline_ms)
+        statement = select(exchanges).where(asked).order_by(*order, exchanges.c.opening_id).limit(PAGE)
+        return [
+            {
+                "request_id": row.opening_id,
+                "kind": row.machine,
+                "direction": "asked" if row.side == "opener" else "received",
+                "peer": row.peer,
+                "state": row.outcome or row.state,
+                "opened": _iso(row.opened_ms),
+                "deadline": _iso(row.deadline_ms),
+                "overdue": row.awaited is not None and row.deadline_ms is not None and row.deadline_ms < to_ms(now),
+            }
+            for row in await self._all(statement)
+        ]
+
+    async def departures(self) -> list[dict[str, Any]]:
+        """Return what waits before it leaves, oldest first; ids and codes only."""
+        waiting = departures.c.state == DepartureState.WAITING.value
+        statement = select(departures).where(waiting).order_by(departures.c.made_ms, departures.c.id).limit(PAGE)
+        return [
+            {
+                "id": row.id,
+                "kind": row.kind,
+                "peer": row.peer,
+                "in_reply_to": row.in_reply_to,
+                "waits": from_json(row.waits),
+                "leaves_at": _iso(row.leaves_ms),
+                "made": _iso(row.made_ms),
+                "drafted_by": row.actor,
+                "content": row.content,
             }
             for row in await self._all(statement)
         ]
