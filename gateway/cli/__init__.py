@@ -11,6 +11,7 @@ from gateway.cli import (
     demo,
     evidence,
     federation,
+    holds,
     keys,
     node,
     offices,
@@ -18,6 +19,7 @@ from gateway.cli import (
     people,
     policy,
     reports,
+    requests,
     schema,
 )
 from gateway.cli.output import ExitCode, out
@@ -43,6 +45,10 @@ app.add_typer(federation.app, name="federation")
 app.add_typer(keys.app, name="keys")
 app.add_typer(reports.report, name="report")
 app.add_typer(reports.adapter, name="adapter")
+app.add_typer(requests.app, name="request")
+app.command("preview")(requests.preview)
+app.add_typer(holds.app, name="hold")
+app.command("approve")(holds.approve)
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(evidence.app, name="evidence")
 app.command("verify")(evidence.verify)

@@ -48,9 +48,9 @@ class LocalNode:
         """POST and return the JSON object that comes back."""
         return self._object(asyncio.run(self._request("POST", path, query, body)))
 
-    def send(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def send(self, path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
         """POST a JSON object and return the one that comes back."""
-        return self._object(asyncio.run(self._request("POST", path, {}, encode_object(body))))
+        return self._object(asyncio.run(self._request("POST", path, query, encode_object(body))))
 
     def delete(self, path: str) -> dict[str, Any]:
         """DELETE, and return the JSON object that comes back."""

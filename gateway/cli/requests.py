@@ -1,0 +1,238 @@
+"""`paradero request` and `paradero preview`: asking other institutions, and answering them field by field."""
+
+import tomllib
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from contracts.codec import encode_object, parse_object
+from contracts.errors import MalformedError
+from gateway.cli.holds import tell_went, waits_in_words
+from gateway.cli.local import LocalNode
+from gateway.cli.options import AsJson, Config
+from gateway.cli.output import ExitCode, fail, out, print_json, print_table, reported
+
+app = typer.Typer(no_args_is_help=True, help="Preguntas entre instituciones y sus respuestas. Questions and answers.")
+
+Request = Annotated[str, typer.Argument(help="Identificador de la pregunta. The question's id.")]
+Answer = Annotated[
+    Path, typer.Argument(help="Respuesta en TOML o JSON: result, case_ref, [[records]]. The answer, TOML or JSON.")
+]
+Lang = Annotated[str, typer.Option("--lang", help="Idioma de la tabla: es o en. The table's language.")]
+Yes = Annotated[bool, typer.Option("--yes", help="No pregunta antes de enviar. Do not ask before sending.")]
+
+_LIST = {
+    "request_id": "PREGUNTA",
+    "direction": "SENTIDO",
+    "kind": "TIPO",
+    "peer": "CON",
+    "state": "ESTADO",
+    "deadline": "VENCE",
+    "overdue": "VENCIDA",
+}
+_HEADINGS = {
+    "es": ("CAMPO", "LO QUE PREGUNTAN", "LO QUE TENEMOS", "LO QUE SALE", "POR QUÉ"),
+    "en": ("FIELD", "WHAT THEY ASK", "WHAT WE HOLD", "WHAT LEAVES", "WHY"),
+}
+_DIRECTIONS = {"asked": "hecha por nosotros", "received": "recibida"}
+_STATES = {"open": "pendiente", "answered": "contestada", "start": "sin abrir"}
+
+
+@app.callback()
+def _group() -> None:
+    """Preguntas entre instituciones y sus respuestas."""
+
+
+@app.command()
+def new(
+    source: Annotated[
+        Path,
+        typer.Argument(
+            help="Pregunta en TOML o JSON: to, want, purpose, basis, case_ref, urgency, [[records]]. The question, TOML or JSON."
+        ),
+    ],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pregunta a otra institución por una persona; sólo viaja lo que la política permite. Ask another institution."""
+    node = LocalNode.from_option(config)
+    answer = node.send("/api/v1/requests", read_object(source))
+    tell_went(answer, "Pregunta", as_json=as_json)
+
+
+@app.command("list")
+def list_(config: Config = None, as_json: AsJson = False) -> None:
+    """Muestra las preguntas, hechas y recibidas, las que vencen antes primero. List questions, asked and received."""
+    answer = LocalNode.from_option(config).get("/api/v1/requests")
+    if as_json:
+        print_json(answer)
+        return
+    rows = [
+        {
+            **row,
+            "direction": _DIRECTIONS.get(row["direction"], row["direction"]),
+            "state": _STATES.get(row["state"], row["state"]),
+        }
+        for row in answer["requests"]
+    ]
+    print_table("Preguntas", _LIST, rows)
+
+
+@app.command()
+def show(request: Request, config: Config = None, as_json: AsJson = False) -> None:
+    """Abre una pregunta recibida; queda en la bitácora quién la abrió. Open a question; who did is logged."""
+    answer = LocalNode.from_option(config).get(f"/api/v1/requests/{request}")
+    if as_json:
+        print_json(answer)
+        return
+    told = {
+        "De": answer["from"],
+        "Finalidad": answer["purpose"],
+        "Base legal": answer["basis"],
+        "Recibida": answer["received"],
+        "Vence": answer["deadline"],
+        "Estado": "pendiente" if answer["open"] else "contestada",
+        "Preguntan": ", ".join(answer["want"]),
+    }
+    print_table("", {"name": "", "value": ""}, [{"name": name, "value": value} for name, value in told.items()])
+    rows = [{"name": name, "value": encode_object({"": value}).decode()[4:-1]} for name, value in answer["candidate"].items()]
+    print_table("A quién buscan", {"name": "CAMPO", "value": "VALOR"}, rows)
+
+
+@app.command()
+def answer(
+    request: Request,
+    source: Answer,
+    yes: Yes = False,
+    lang: Lang = "es",
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Muestra la respuesta campo por campo y, tras confirmar, envía exactamente eso. Answer with exactly what is shown."""
+    node = LocalNode.from_option(config)
+    shown = _preview(node, request, source, lang)
+    if not as_json:
+        tell_preview(shown, lang)
+    if not yes and not typer.confirm("¿Enviar exactamente esto?" if lang == "es" else "Send exactly this?", err=True):
+        fail(ExitCode.INTERRUPTED, "No se envió nada.", advice="Cambie el archivo y repita la orden cuando quiera.")
+    went = node.send(f"/api/v1/held/{shown['id']}/confirm", {})
+    if as_json:
+        print_json({"shown": shown, "went": went})
+        return
+    tell_went(went, "Respuesta", as_json=False)
+
+
+def preview(request: Request, source: Answer, lang: Lang = "es", config: Config = None, as_json: AsJson = False) -> None:
+    """Muestra qué saldría como respuesta y por qué; no envía nada. Show what would leave, and why; sends nothing."""
+    shown = _preview(LocalNode.from_option(config), request, source, lang)
+    if as_json:
+        print_json(shown)
+        return
+    tell_preview(shown, lang)
+
+
+@app.command()
+def clarify(
+    request: Request,
+    field: Annotated[list[str], typer.Option("--field", help="Campo que hace falta; se puede repetir. A field that is needed.")],
+    record_type: Annotated[str, typer.Option(help="Tipo de registro. The type of record.")] = "missing-person",
+    reason: Annotated[str, typer.Option(help="Código: para qué. A code: what for.")] = "compare",
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Pide a quien pregunta más campos de la persona que busca. Ask for more fields of the person they seek."""
+    body = {"fields": field, "record_type": record_type, "reason": reason}
+    tell_went(LocalNode.from_option(config).send(f"/api/v1/requests/{request}/clarify", body), "Petición", as_json=as_json)
+
+
+@app.command()
+def extend(
+    request: Request,
+    until: Annotated[str, typer.Option(help="Hasta cuándo, con zona: 2026-12-01T12:00:00-06:00. Until when, with its zone.")],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Avisa de que la respuesta tardará hasta una hora posterior. Tell that the answer takes until later."""
+    went = LocalNode.from_option(config).send(f"/api/v1/requests/{request}/extend", {"until": until})
+    tell_went(went, "Aviso de plazo", as_json=as_json)
+
+
+@app.command()
+def decline(
+    request: Request,
+    reason: Annotated[str, typer.Option(help="Código del motivo; se queda en este nodo. A code; it stays in this node.")],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Contesta que no se puede contestar; quien pregunta no sabe por qué. Answer that it cannot be answered."""
+    went = LocalNode.from_option(config).send(f"/api/v1/requests/{request}/decline", {"reason": reason})
+    tell_went(went, "Respuesta", as_json=as_json)
+
+
+@app.command("no-information")
+def no_information(
+    request: Request,
+    searched: Annotated[
+        list[str], typer.Option("--searched", help="Código de dónde se buscó; se puede repetir. Where was searched.")
+    ],
+    as_of: Annotated[
+        str, typer.Option("--as-of", help="Hasta cuándo llegaba lo consultado, con zona. As of when, with its zone.")
+    ],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Contesta «No tenemos información»: nada que se pueda decir. Answer that there is nothing that may be told."""
+    body = {"searched": searched, "as_of": as_of}
+    went = LocalNode.from_option(config).send(f"/api/v1/requests/{request}/no-information", body)
+    tell_went(went, "«No tenemos información»", as_json=as_json)
+
+
+def _preview(node: LocalNode, request: str, source: Path, lang: str) -> dict[str, Any]:
+    if lang not in _HEADINGS:
+        fail(ExitCode.USAGE, "Ese idioma no está.", advice="--lang es o --lang en.")
+    return node.send(f"/api/v1/requests/{request}/preview", read_object(source), lang=lang)
+
+
+def tell_preview(shown: dict[str, Any], lang: str) -> None:
+    """Print the four columns: what is asked, what is held, what leaves, and why."""
+    es = lang == "es"
+    message = parse_object(shown["payload"].encode())
+    rules = sorted({row["rule"] for row in shown["rows"] if row["rule"] and row["rule"][-1].isdigit()})
+    words = ("Para", "Finalidad", "Política", "regla") if es else ("To", "Purpose", "Policy", "rule")
+    rule = f" {words[3]} {', '.join(rules)}" if rules else ""
+    out.print(
+        f"{words[0]}  {message['aud']}   {words[1]}  {message['purpose']}   {words[2]}  v{shown['policy']}{rule}", markup=False
+    )
+    columns = dict(zip(("label", "asked", "held", "leaves", "why"), _HEADINGS[lang], strict=True))
+    print_table("", columns, shown["rows"])
+    leaving = sum(row["leaves"] not in {"no sale", "stays", "—"} for row in shown["rows"])
+    size = f"{shown['bytes'] / 1024:.1f}".replace(".", "," if es else ".")
+    counted = f"{leaving} de {len(shown['rows'])} campos salen" if es else f"{leaving} of {len(shown['rows'])} fields leave"
+    nothing = "Nada se ha enviado." if es else "Nothing has been sent."
+    out.print(f"{counted} · {size} KB · sha256 {shown['sha256'][:12]}…  {nothing}", markup=False)
+    if shown["silenced_by"]:
+        told = "Quien pregunta leerá «no tenemos información», igual que si no hubiera nadie" if es else (
+            'Who asks will read "no information", as if there were nobody'
+        )
+        out.print(f"! {told}: {', '.join(shown['silenced_by'])}", markup=False)
+    for line in waits_in_words(shown["id"], shown["waits"], lang):
+        out.print(f"! {line}", markup=False)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Return what a TOML or JSON file says, or end the command with what is wrong."""
+    with reported():
+        text = path.read_bytes()
+        if text.lstrip()[:1] == b"{":
+            return parse_object(text)
+        try:
+            found = tomllib.loads(text.decode("utf-8"))
+        except (tomllib.TOMLDecodeError, RecursionError):
+            raise MalformedError("ni TOML ni JSON") from None
+        if not found:
+            raise MalformedError("vacío")
+        encode_object(found)  # dates and fractions have no form here: a date is text, a measure a whole number
+        return found
+
+
