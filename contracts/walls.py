@@ -282,6 +282,11 @@ def free_texts(leaving: Leaving) -> frozenset[str]:
     return frozenset(found)
 
 
+def narratives(record: Carried) -> frozenset[str]:
+    """Return the fields in which somebody told a story: several lines of whatever they had to say, addresses among it."""
+    return frozenset(name for name in record.claims if record.fields[name].kind == "long_text")
+
+
 def without_held(record: Carried, released: frozenset[str]) -> tuple[Carried, frozenset[str]]:
     """Return `record` without the fields whose free text nobody released yet, and their names: the rest need not wait."""
     held = frozenset(name for name, value in record.claims.items() if not _texts(record, name, value) <= released)

@@ -1,5 +1,6 @@
 """`paradero hold` and `paradero approve`: what waits for a person before it leaves."""
 
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -58,15 +59,15 @@ def show(departure: Departure, config: Config = None, as_json: AsJson = False) -
 @app.command()
 def release(
     departure: Departure,
-    place: Annotated[str, typer.Argument(help="Qué texto, como lo nombra `hold show`. Which text.")],
+    places: Annotated[list[str], typer.Argument(help="Qué textos, como los nombra `hold show`. Which texts.")],
     discard: Annotated[
         bool, typer.Option("--discard", help="Descarta el mensaje entero en vez de soltar el texto. Drop the whole message.")
     ] = False,
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Suelta un texto libre que usted leyó, o descarta el mensaje que lo lleva. Release a text you have read."""
-    body = {"place": place, "discard": discard}
+    """Suelta textos libres que usted leyó, o descarta el mensaje que los lleva. Release texts you have read."""
+    body = {"places": places, "discard": discard}
     tell_went(LocalNode.from_option(config).send(f"/api/v1/held/{departure}/release", body), "Mensaje", as_json=as_json)
 
 
@@ -92,9 +93,16 @@ def approve(
         content = answer["content"]
         if not as_json:
             _tell(answer)
-        if not yes and not typer.confirm("¿Da su visto bueno a exactamente esto?", err=True):
+        if not yes and not agreed("¿Da su visto bueno a exactamente esto?"):
             fail(ExitCode.INTERRUPTED, "No se aprobó nada.", advice="Puede descartarlo con `paradero hold drop`.")
     tell_went(node.send(f"/api/v1/held/{departure}/approve", {"content": content}), "Mensaje", as_json=as_json)
+
+
+def agreed(question: str) -> bool:
+    """Ask the person at the terminal; where there is none, say how to answer beforehand."""
+    if not sys.stdin.isatty():
+        fail(ExitCode.USAGE, "No hay nadie a quien preguntar.", advice="Mírelo primero y repita la orden con --yes.")
+    return typer.confirm(question, err=True)
 
 
 def _tell(answer: dict[str, Any]) -> None:
@@ -117,6 +125,7 @@ def waits_in_words(departure: str, waits: list[str], lang: str) -> list[str]:
         "wall:free-text-held": f"paradero hold show {departure}",
         "wall:two-persons": f"paradero approve {departure}",
         "look-again": f"paradero hold show {departure}",
+        "confirmation": "paradero request answer",
     }
     return [f"{'espera' if es else 'waits for'} {_word(name, lang)}: `{does.get(name, 'paradero hold list')}`" for name in waits]
 

@@ -53,13 +53,15 @@ def _import(source: Path, mapping: str, config: Path | None, *, as_json: bool) -
         print_json(answer)
     else:
         _tell(answer)
-    if answer["counts"].get("rejected") or answer["counts"].get("to-complete"):
+    if any(answer["counts"].get(outcome) for outcome in ("rejected", "to-complete", "held")):
         raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _tell(answer: dict[str, Any]) -> None:
     counts = answer["counts"]
     words = {"imported": "enviadas", "to-complete": "por completar", "duplicate": "duplicadas", "rejected": "rechazadas"}
+    if counts.get("held"):
+        words["held"] = "en espera de otra persona (`paradero hold list`)"
     out.print(
         f"{answer['total']} filas: " + " · ".join(f"{counts.get(key, 0)} {word}" for key, word in words.items()), markup=False
     )

@@ -8,7 +8,7 @@ import typer
 
 from contracts.codec import encode_object, parse_object
 from contracts.errors import MalformedError
-from gateway.cli.holds import tell_went, waits_in_words
+from gateway.cli.holds import agreed, tell_went, waits_in_words
 from gateway.cli.local import LocalNode
 from gateway.cli.options import AsJson, Config
 from gateway.cli.output import ExitCode, fail, out, print_json, print_table, reported
@@ -17,7 +17,7 @@ app = typer.Typer(no_args_is_help=True, help="Preguntas entre instituciones y su
 
 Request = Annotated[str, typer.Argument(help="Identificador de la pregunta. The question's id.")]
 Answer = Annotated[
-    Path, typer.Argument(help="Respuesta en TOML o JSON: result, case_ref, [[records]]. The answer, TOML or JSON.")
+    Path, typer.Argument(help="Respuesta en TOML o JSON: result, case_ref, records. The answer, TOML or JSON.")
 ]
 Lang = Annotated[str, typer.Option("--lang", help="Idioma de la tabla: es o en. The table's language.")]
 Yes = Annotated[bool, typer.Option("--yes", help="No pregunta antes de enviar. Do not ask before sending.")]
@@ -35,6 +35,7 @@ _HEADINGS = {
     "es": ("CAMPO", "LO QUE PREGUNTAN", "LO QUE TENEMOS", "LO QUE SALE", "POR QUÉ"),
     "en": ("FIELD", "WHAT THEY ASK", "WHAT WE HOLD", "WHAT LEAVES", "WHY"),
 }
+_STAYS = frozenset({"no sale", "stays", "—"})
 _DIRECTIONS = {"asked": "hecha por nosotros", "received": "recibida"}
 _STATES = {"open": "pendiente", "answered": "contestada", "start": "sin abrir"}
 
@@ -49,7 +50,7 @@ def new(
     source: Annotated[
         Path,
         typer.Argument(
-            help="Pregunta en TOML o JSON: to, want, purpose, basis, case_ref, urgency, [[records]]. The question, TOML or JSON."
+            help="Pregunta en TOML o JSON: to, want, purpose, basis, case_ref, urgency, records. The question, TOML or JSON."
         ),
     ],
     config: Config = None,
@@ -114,7 +115,7 @@ def answer(
     shown = _preview(node, request, source, lang)
     if not as_json:
         tell_preview(shown, lang)
-    if not yes and not typer.confirm("¿Enviar exactamente esto?" if lang == "es" else "Send exactly this?", err=True):
+    if not yes and not agreed("¿Enviar exactamente esto?" if lang == "es" else "Send exactly this?"):
         fail(ExitCode.INTERRUPTED, "No se envió nada.", advice="Cambie el archivo y repita la orden cuando quiera.")
     went = node.send(f"/api/v1/held/{shown['id']}/confirm", {})
     if as_json:
@@ -198,7 +199,8 @@ def tell_preview(shown: dict[str, Any], lang: str) -> None:
     """Print the four columns: what is asked, what is held, what leaves, and why."""
     es = lang == "es"
     message = parse_object(shown["payload"].encode())
-    rules = sorted({row["rule"] for row in shown["rows"] if row["rule"] and row["rule"][-1].isdigit()})
+    leaving = [row for row in shown["rows"] if row["leaves"] not in _STAYS]
+    rules = sorted({row["rule"] for row in leaving})
     words = ("Para", "Finalidad", "Política", "regla") if es else ("To", "Purpose", "Policy", "rule")
     rule = f" {words[3]} {', '.join(rules)}" if rules else ""
     out.print(
@@ -206,9 +208,9 @@ def tell_preview(shown: dict[str, Any], lang: str) -> None:
     )
     columns = dict(zip(("label", "asked", "held", "leaves", "why"), _HEADINGS[lang], strict=True))
     print_table("", columns, shown["rows"])
-    leaving = sum(row["leaves"] not in {"no sale", "stays", "—"} for row in shown["rows"])
     size = f"{shown['bytes'] / 1024:.1f}".replace(".", "," if es else ".")
-    counted = f"{leaving} de {len(shown['rows'])} campos salen" if es else f"{leaving} of {len(shown['rows'])} fields leave"
+    total = len(shown["rows"])
+    counted = f"{len(leaving)} de {total} campos salen" if es else f"{len(leaving)} of {total} fields leave"
     nothing = "Nada se ha enviado." if es else "Nothing has been sent."
     out.print(f"{counted} · {size} KB · sha256 {shown['sha256'][:12]}…  {nothing}", markup=False)
     if shown["silenced_by"]:

@@ -64,6 +64,7 @@ class Sender:
     """The person who sends, as messages call them, and for which offices they may."""
 
     actor: ActorPseudonym
+    person: str
     may_send_for: Callable[[Code], bool]
 
 
@@ -210,7 +211,7 @@ class Operations:
             advice = f"La administración da el puesto: `paradero user roles USUARIO desk-clerk@{reading.office}`."
             raise NotAllowedError(f"Usted no tiene puesto en la oficina {reading.office} de ese mapeo.", advice=advice)
         ready = [self._desk_row(reading, row) for row in reading.rows if row.outcome == "imported"]
-        sent = {result.row: result for result in await send_rows(ready, self.node, actor=by.actor)}
+        sent = {result.row: result for result in await send_rows(ready, self.node, actor=by.actor, person=by.person)}
         rows = []
         for row in reading.rows:
             result = sent.get(row.row)

@@ -12,6 +12,7 @@ from gateway.console.answers import json_answer, problem
 from gateway.console.operations import Operations, Sender
 from gateway.console.people import PeopleApi
 from gateway.console.requests import RequestsApi
+from gateway.exchange.gate import SOFTWARE
 from gateway.exchange.states import OutboxState
 from gateway.people.desk import PeopleDesk
 from gateway.people.errors import PeopleError
@@ -172,7 +173,7 @@ class PrivateApi:
         def may_send_for(office: Code) -> bool:
             return principal.may_at(Permission.REPORTS_SEND, office)
 
-        by = Sender(principal.actor, may_send_for)
+        by = Sender(principal.actor, str(principal.person_id or SOFTWARE), may_send_for)
         return json_answer(await self._operations.import_file(mapping, request.query.get("name", ""), data, by=by))
 
     async def _message(self, request: web.Request) -> web.Response:

@@ -217,11 +217,12 @@ class RequestsApi:
 
     async def _release(self, request: web.Request) -> web.Response:
         body = await self._body(request)
-        place, discard = body.get("place"), body.get("discard", False) is True
-        if not isinstance(place, str):
-            raise SchemaError("place dice qué texto")
-        by = _by(request)
-        return _went(await departing.release_text(_message_id(request), place, self._node, by=by, discard=discard))
+        try:
+            places = _list_of(body, "places")
+        except (KeyError, ValueError):
+            raise SchemaError("places es una lista: qué textos") from None
+        by, discard = _by(request), body.get("discard", False) is True
+        return _went(await departing.release_text(_message_id(request), places, self._node, by=by, discard=discard))
 
     async def _drop(self, request: web.Request) -> web.Response:
         await departing.drop(_message_id(request), self._node, by=_by(request))

@@ -33,6 +33,9 @@ class DemoNode:
     token: str | None = None
     """Of the made-up officer who signed in; until then, and for a node where nobody works, its machine asks."""
 
+    second: "DemoNode | None" = None
+    """The same node as its second officer sees it, where there is one."""
+
     @property
     def config(self) -> Path:
         """The node's configuration file."""

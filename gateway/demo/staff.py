@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+from dataclasses import replace
 from pathlib import Path
 
 import aiohttp
@@ -11,7 +12,7 @@ from gateway.demo.processes import DemoNode
 from gateway.main.first_person import make_first_administrator
 from keys.keystore import write_durably
 
-ADMINISTRATOR, OFFICER = "administra", "oficial"
+ADMINISTRATOR, OFFICER, SECOND = "administra", "oficial", "segunda"
 # Node: its office, as the mappings of the fixtures name it, and what it is called.
 OFFICES = {
     "gt.igm.mbmid": ("sede", "Sede central (ficticia)", "Headquarters (made up)", "America/Guatemala", "GT"),
@@ -25,6 +26,9 @@ OFFICES = {
     ),
     "gt.pgn": ("alba-keneth", "Alba-Keneth (ficticia)", "Alba-Keneth (made up)", "America/Guatemala", "GT"),
 }
+
+SECONDS = frozenset({"gt.minex"})
+"""Nodes where a second officer works: what is about the dead leaves with two persons' word."""
 
 
 def password_file(node: DemoNode, login: str) -> Path:
@@ -49,12 +53,23 @@ async def hire(node: DemoNode, session: aiohttp.ClientSession) -> None:
     node.token = str((await node.send(session, "/api/v1/session", entry))["token"])
     office = {"code": code, "name_es": name_es, "name_en": name_en, "zone": zone, "calendar": calendar}
     await node.send(session, "/api/v1/offices", office)
-    person = {"login": OFFICER, "name": "Ficticio Oficial", "posts": [f"officer@{code}"]}
-    invitation = (await node.send(session, "/api/v1/people", person))["invitation"]
-    chosen = await _new_password(node, OFFICER)
+    invitation = await _invite(node, session, OFFICER, "Ficticio Oficial", code)
+    second = await _invite(node, session, SECOND, "Ficticia Segunda", code) if str(node.node) in SECONDS else None
     # The administrator's session is presented and ends: nobody is left signed in who reads no cases.
-    accepted = {"login": OFFICER, "invitation": invitation, "password": chosen}
-    node.token = str((await node.send(session, "/api/v1/session/invitation", accepted))["token"])
+    node.token = await _accept(node, session, OFFICER, invitation)
+    if second is not None:
+        node.second = replace(node, token=None)
+        node.second.token = await _accept(node.second, session, SECOND, second)
+
+
+async def _invite(node: DemoNode, session: aiohttp.ClientSession, login: str, name: str, office: str) -> str:
+    person = {"login": login, "name": name, "posts": [f"officer@{office}"]}
+    return str((await node.send(session, "/api/v1/people", person))["invitation"])
+
+
+async def _accept(node: DemoNode, session: aiohttp.ClientSession, login: str, invitation: str) -> str:
+    accepted = {"login": login, "invitation": invitation, "password": await _new_password(node, login)}
+    return str((await node.send(session, "/api/v1/session/invitation", accepted))["token"])
 
 
 async def _new_password(node: DemoNode, login: str) -> str:

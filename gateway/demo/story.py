@@ -249,11 +249,28 @@ async def finding(stage: Stage) -> None:
     """E1's opening: the consulate tells of remains found; the MBMID acknowledges."""
     with stage.narrator.step("finding", "El consulado en Houston avisa de restos hallados; el MBMID acusa recibo") as telling:
         answer = await stage.import_file(stage.minex, "restos_ogis.csv", "restos_ogis")
-        sent = answer["counts"].get("imported", 0)
+        sent = answer["counts"].get("held", 0)
+        telling.expect(not await stage.cases(stage.mbmid, "finding"), "Con una sola persona no sale ningún aviso de restos")
+        approved = await _approve_held(stage, stage.minex)
+        telling.expect(approved == sent, f"Otra oficial mira cada aviso y da su visto bueno: {approved}", approved=approved)
         await stage.until(lambda: _acknowledged(stage, "finding-sent", sent, stage.minex), "cada hallazgo tiene acuse")
         at_mbmid = await stage.cases(stage.mbmid, "finding")
         telling.expect(len(at_mbmid) == sent > 0, f"{sent} avisos de hallazgo, {sent} acuses", findings=sent)
         telling.say("Viajan sólo descriptores codificados: ni coordenadas exactas ni nombres de papeles hallados.")
+
+
+async def _approve_held(stage: Stage, node: DemoNode) -> int:
+    """As the second officer, look at each finding that waits and agree to exactly that; return how many left."""
+    second, left = node.second, 0
+    if second is None:
+        raise StepFailedError(f"en {node.node} no hay segunda persona")
+    for waiting in (await second.get(stage.session, "/api/v1/held"))["held"]:
+        opened = await second.get(stage.session, f"/api/v1/held/{waiting['id']}")
+        went = await second.send(
+            stage.session, f"/api/v1/held/{waiting['id']}/approve", {"content": opened["content"]}
+        )
+        left += went["state"] == "queued"
+    return left
 
 
 async def cut_and_heal(stage: Stage) -> None:

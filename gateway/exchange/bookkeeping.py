@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from contracts.codec import b64u_decode, parse_object
 from contracts.errors import NotPermittedError
-from contracts.ids import MessageId, NodeId, RecordId
+from contracts.ids import MessageId, NodeId
 from contracts.messages import CaseMessage, PresentedRecord
 from contracts.threads import (
     Exchange,
@@ -28,6 +27,7 @@ from contracts.threads import (
 from gateway.exchange.case_ports import ExchangeEntry, ExchangeKey
 from gateway.exchange.holdings import LedgerEntry, RecallState
 from gateway.exchange.ports import UnitOfWork
+from gateway.exchange.presented import record_id_of, type_of
 from gateway.exchange.states import OutboxState
 
 
@@ -196,14 +196,13 @@ async def _refuse_second(messages: Sequence[Sent], work: UnitOfWork) -> None:
 
 
 def _line(message: CaseMessage, record: PresentedRecord, case_ref: str) -> LedgerEntry:
-    signed = parse_object(b64u_decode(record.sd_jwt.partition("~")[0].split(".")[1]))
     return LedgerEntry(
-        record_id=RecordId(signed["jti"]),
+        record_id=record_id_of(record),
         message_id=message.message_id,
         peer=message.recipient,
         case_ref=case_ref,
         kind=message.type,
-        record_type=str(signed["vct"]).split(":")[3],
+        record_type=type_of(record),
         fields=record.disclosed,
         purpose=message.purpose,
         basis=message.basis,

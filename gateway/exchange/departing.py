@@ -8,12 +8,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from hashlib import sha256
+from math import ceil
 from typing import Any
 
 from contracts.codec import decode_message, encode_object, parse_object
 from contracts.consents import RelativeId
 from contracts.disclosure import Extract, SourceRecord
-from contracts.errors import MessageConflictError, NotPermittedError
+from contracts.errors import ClockWrongError, ExchangeError, MessageConflictError, NotPermittedError, TrustStaleError
 from contracts.ids import ActorPseudonym, Code, MessageId, NodeId, ThreadId
 from contracts.leaves import LeafEvent, LeafFields
 from contracts.messages import MESSAGE_TYPES
@@ -44,6 +45,10 @@ STALE = timedelta(days=1)
 """A message that waited longer is made anew, with a new id and time, before it leaves."""
 SHOWN_FOR = timedelta(days=1)
 DUE_AT_ONCE = 50
+UNCONFIRMED = "confirmation"
+LOOK_AGAIN = "look-again"
+HELD_CASE = "held"
+"""The state of a case whose first message waits here."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +67,16 @@ class NoSuchDepartureError(NotPermittedError):
     advice = "Véase `paradero hold list`."
 
 
+class RestoringError(NotPermittedError):
+    """Our books were restored, and the addressee has not said yet what it had from us: it might be said twice."""
+
+    advice = "Espere a que el par conteste, o `paradero backup give-up NODO`; `paradero status` lo muestra."
+
+
 class ContentChangedError(NotPermittedError):
     """Something else would leave now than what people agreed to: a consent, the policy or a rule changed meanwhile."""
 
-    advice = "Descártelo con `paradero hold release --discard` y prepare la respuesta otra vez."
+    advice = "Descártelo con `paradero hold drop` y prepare la respuesta otra vez."
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +97,14 @@ class Parcel:
 async def weigh_all(
     drafts: Sequence[Draft], persons: Persons, node: Capabilities, work: UnitOfWork
 ) -> tuple[tuple[Weighed, ...], datetime]:
-    """Weigh drafts by what the books know now, with nobody else changing it meanwhile."""
+    """Weigh drafts by what the books know now, with nobody else changing it meanwhile.
+
+    Raises:
+        RestoringError: whether this was said before a restore is not known until its addressee has answered.
+    """
+    unsettled = await work.restores.unsettled()
+    if unsettled is None or not unsettled.isdisjoint(draft.to for draft in drafts):
+        raise RestoringError("the peer has not said yet what it had from us before the restore")
     await work.departures.serialise(draft.case_key for draft in drafts)
     now = node.clock.now()
     known = {ref: await known_of(ref, work, now) for ref in {draft.case_key for draft in drafts}}
@@ -95,10 +113,11 @@ async def weigh_all(
 
 def slot_of(drafts: Sequence[Draft], asked_at: int | None, now: datetime) -> datetime | None:
     """Return when these may leave at the earliest; None: whenever nothing stands in the way."""
-    if asked_at is None or not any(_kind(draft) in SLOTTED for draft in drafts):
+    if not any(_kind(draft) in SLOTTED for draft in drafts):
         return None
-    ready = -(-now.timestamp() // 1)
-    slot = release_slot(asked_at=asked_at, ready_at=int(ready), patience=PATIENCE_SECONDS, period=PERIOD_SECONDS)
+    ready = ceil(now.timestamp())
+    asked = ready if asked_at is None else asked_at  # of a question we know nothing about, count from now
+    slot = release_slot(asked_at=asked, ready_at=ready, patience=PATIENCE_SECONDS, period=PERIOD_SECONDS)
     return datetime.fromtimestamp(slot, UTC)
 
 
@@ -185,7 +204,10 @@ async def confirm(departure_id: MessageId, node: Capabilities, *, by: By) -> Seq
         departure = await work.departures.find(departure_id)
         if departure is None or departure.state is not DepartureState.SHOWN or departure.drafted_by != by.person:
             raise NoSuchDepartureError("nothing of that id was shown to this person")
-        waiting = replace(departure, state=DepartureState.WAITING)
+        if departure.in_reply_to is not None and await work.departures.answers_to(departure.in_reply_to):
+            raise NotPermittedError("another answer to it waits already")
+        # Whoever took longer to decide than the slot allowed gets a later one, like everybody.
+        waiting = replace(departure, state=DepartureState.WAITING, waits=departure.waits or (UNCONFIRMED,))
         await work.departures.put(waiting)
         parcel = await _open(waiting, node)
         weighed, _ = await weigh_all(parcel.drafts, Persons(by.person), node, work)
@@ -215,20 +237,21 @@ async def approve(departure_id: MessageId, content: str, node: Capabilities, *, 
 
 
 async def release_text(
-    departure_id: MessageId, place: str, node: Capabilities, *, by: By, discard: bool = False
+    departure_id: MessageId, places: Sequence[str], node: Capabilities, *, by: By, discard: bool = False
 ) -> Sequence[Prepared] | Held:
-    """Let a free text go, or drop the whole message that carries it; the first decision counts.
+    """Let free texts go, or drop the whole message that carries them; the first decision counts.
 
     Raises:
-        NoSuchDepartureError: nothing of that id waits, or the text was decided on before.
+        NoSuchDepartureError: nothing of that id waits, or one of the texts was decided on before.
     """
     async with node.begin() as work:
         departure = await _waiting(departure_id, work)
         state = HoldState.DISCARDED if discard else HoldState.RELEASED
         now = node.clock.now()
-        if not await work.holds.decide(departure_id, place, state, by=by.actor, now=now):
-            raise NoSuchDepartureError("no text of that place waits for a person")
-        await work.audit.stage([_leaf(f"leaving.text-{state.value} {place}", departure, by, node)])
+        for place in places:
+            if not await work.holds.decide(departure_id, place, state, by=by.actor, now=now):
+                raise NoSuchDepartureError("no text of that place waits for a person")
+            await work.audit.stage([_leaf(f"leaving.text-{state.value} {place}", departure, by, node)])
         if discard:
             await work.departures.end(departure_id, DepartureState.DROPPED, now=now)
             result: Sequence[Prepared] | Held = Held(departure_id, (), None, departure.content)
@@ -298,12 +321,15 @@ async def _leave_one(departure_id: MessageId, node: Capabilities) -> bool:
             if departure is None or departure.state is not DepartureState.WAITING:
                 return False
             return not isinstance(await _advance(departure, node, work), Held)
-    except NotPermittedError:
-        # A consent was withdrawn, a wish expressed, the policy changed: somebody must look, and nothing leaves meanwhile.
+    except (TrustStaleError, ClockWrongError, RestoringError):
+        return False  # nothing may leave now; it waits as it is
+    except ExchangeError:
+        # A consent was withdrawn, a wish expressed, the policy changed, the thread erased: somebody must look, and nothing
+        # leaves meanwhile. One that cannot leave holds up nobody else's.
         async with node.begin() as work:
             departure = await work.departures.find(departure_id)
             if departure is not None and departure.state is DepartureState.WAITING:
-                await work.departures.put(replace(departure, waits=("look-again",)))
+                await work.departures.put(replace(departure, waits=(LOOK_AGAIN,)))
             await work.alarms.raise_("leaving-stopped", subject=str(departure_id), now=node.clock.now())
         return False
 
@@ -349,7 +375,17 @@ async def _go(
         return await _keep(departure, work, waits=())
     prepared = await send(built, node, work)
     await work.departures.end(departure.id, DepartureState.LEFT, now=now)
+    await _move_cases(prepared, work)
     return prepared
+
+
+async def _move_cases(prepared: Sequence[Prepared], work: UnitOfWork) -> None:
+    """Note that what a case began with is no longer held here."""
+    cases = await work.cases.find([item.message.thread_id for item in prepared])
+    for item in prepared:
+        case = cases.get(item.message.thread_id)
+        if case is not None and case.opened_by == item.message.message_id and case.state == HELD_CASE:
+            await work.cases.set_state(case.thread_id, state="sent")
 
 
 async def _keep(departure: Departure, work: UnitOfWork, *, waits: tuple[str, ...]) -> Held:

@@ -23,6 +23,9 @@ from gateway.exchange.submit import Built, Draft, build, preview
 WAITING_WALLS = frozenset({WALL_HELD, WALL_TWO_PERSONS})
 """Walls a person can take down; before every other one the message is refused."""
 
+SOFTWARE: PersonRef = ""
+"""Who drafted what no person did: an adapter."""
+
 _EVERYBODY = 99
 _GUATEMALA = timezone(timedelta(hours=-6))
 """Whose day it is decides how old somebody is; no summer time."""
@@ -65,8 +68,8 @@ class Persons:
 
     @property
     def count(self) -> int:
-        """How many different ones; who drafted it does not count twice."""
-        return len({self.drafted_by, *self.approved_by})
+        """How many different ones; who drafted it does not count twice, and software not at all."""
+        return len({self.drafted_by, *self.approved_by} - {SOFTWARE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +138,7 @@ def as_leaving(weighed: Weighed, message: CaseMessage, persons: Persons, node: C
         to=Recipient(draft.to, trust.member(draft.to).role),
         carried=tuple(Carried(str(item.type), found.claims, trust.policy.fields_of(item.type)) for item, found in records),
         marks=weighed.marks,
-        drafted_by=pseudonym(persons.drafted_by, node),
+        drafted_by=None if persons.drafted_by == SOFTWARE else pseudonym(persons.drafted_by, node),
         approved_by=frozenset(pseudonym(person, node) for person in persons.approved_by),
         scopes=draft.grant.scopes,
         never_to=weighed.known.never_to,

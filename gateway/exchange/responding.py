@@ -38,7 +38,8 @@ from gateway.exchange.case_ports import ExchangeKey
 from gateway.exchange.departing import Held
 from gateway.exchange.gate import By, WallError
 from gateway.exchange.leaving import leave, show
-from gateway.exchange.searching import FieldsWanted, ask_fields, type_of, wanted_of
+from gateway.exchange.presented import type_of
+from gateway.exchange.searching import FieldsWanted, ask_fields, wanted_of
 from gateway.exchange.submit import Draft, Prepared
 
 QUESTIONS = ("search.request", "disclosure.request")

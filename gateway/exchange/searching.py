@@ -5,7 +5,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
-from contracts.codec import b64u_decode, decode_message, parse_object
+from contracts.codec import decode_message
 from contracts.disclosure import SourceRecord, recheck_asked
 from contracts.errors import NotPermittedError, OverDisclosureError, StorageError
 from contracts.ids import Code, MessageId, NodeId, RecordId, ThreadId
@@ -16,7 +16,6 @@ from contracts.messages import (
     DisclosureRequest,
     DisclosureRequestBody,
     Message,
-    PresentedRecord,
     SearchRequest,
     SearchRequestBody,
     SearchResponse,
@@ -29,6 +28,7 @@ from gateway.exchange.gate import By
 from gateway.exchange.judging import Authenticated, Verdict
 from gateway.exchange.leaving import leave
 from gateway.exchange.ports import CaseEntry
+from gateway.exchange.presented import type_of
 from gateway.exchange.submit import Draft, Prepared
 
 
@@ -212,12 +212,6 @@ def wanted_of(question: CaseMessage) -> tuple[frozenset[str], str | None]:
     if isinstance(question, DisclosureRequest):
         return frozenset(question.body.fields), str(question.body.record_type)
     return frozenset(), None
-
-
-def type_of(record: PresentedRecord) -> str:
-    """Return the type a record was issued as; its signature was verified at the door."""
-    signed = parse_object(b64u_decode(record.sd_jwt.partition("~")[0].split(".")[1]))
-    return str(signed["vct"]).split(":")[3]
 
 
 async def _question(answer: Message, node: Capabilities) -> CaseMessage | None:

@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.ids import ActorPseudonym, MessageId, NodeId, ThreadId
 from gateway.exchange.ports.departures import Departure, DepartureState, PersonRef, ReceivedBody
-from gateway.storage.case_tables import departures
+from gateway.storage.case_tables import departures, held_texts
 from gateway.storage.rows import from_json, from_ms, insert_new, insert_or_change, maybe_from_ms, to_json, to_ms
 from gateway.storage.tables import approvals, inbox, outbox, outbox_bodies
 
@@ -84,7 +84,9 @@ class SqlDepartures:
         open_ = and_(departures.c.id == departure_id, departures.c.state.not_in(_ENDED))
         values = {"state": state.value, "sealed": b"", "ended_ms": to_ms(now)}
         ended = await self._connection.execute(update(departures).where(open_).values(values))
-        return state.value in _ENDED and ended.rowcount == 1
+        texts = update(held_texts).where(held_texts.c.message_id == departure_id).values(sealed=b"")
+        await self._connection.execute(texts)  # that each was decided on, and by whom, stays
+        return ended.rowcount == 1
 
     async def drop_shown(self, *, before: datetime, now: datetime) -> int:
         """Drop what was only looked at, before a moment."""

@@ -143,6 +143,38 @@ async def test_nobody_confirms_what_another_person_was_shown_and_nothing_is_answ
         await no_information(request, node, by=by(node), searched=(Code("registry"),), as_of=federation.clock.now())
 
 
+async def test_who_confirms_after_the_slot_gets_a_later_one_and_two_answers_do_not_both_wait(federation):
+    request = await asked(federation)
+    node = await holder_of(federation)
+    one = await show_answer(request, own(), node, by=by(node))
+    other = await show_answer(request, own(), node, by=by(node, SECOND))
+    federation.clock.forward(minutes=45)
+    held = await confirm(one.id, node, by=by(node))
+    assert held.leaves_at > federation.clock.now()
+    assert held.content == one.content
+    with pytest.raises(NotPermittedError, match="waits already"):
+        await confirm(other.id, node, by=by(node, SECOND))
+    await at_slot(federation)
+    [found] = await opened_messages(federation.nodes[MBMID], "search.response")
+    assert found.issued_at == int(held.leaves_at.timestamp())
+
+
+async def test_an_answer_whose_thread_was_erased_holds_up_no_other(federation):
+    erased, other = await asked(federation), await asked(federation, case_ref="caso-2")
+    node = await holder_of(federation)
+    for request in (erased, other):
+        await confirm((await show_answer(request, own(), node, by=by(node))).id, node, by=by(node))
+    [thread] = [thread for message, thread in await threads(federation) if message == str(erased)]
+    await node.bodies.destroy([thread])
+    await at_slot(federation)
+    assert await table(federation.nodes[HOLDER], "SELECT count(*) FROM outbox WHERE kind = 'search.response'") == [(1,)]
+    assert await table(federation.nodes[HOLDER], "SELECT count(*) FROM alarms WHERE code = 'leaving-stopped'") == [(1,)]
+
+
+async def threads(federation):
+    return await table(federation.nodes[HOLDER], "SELECT message_id, thread_id FROM inbox")
+
+
 async def test_a_text_waits_until_a_person_lets_it_go_and_about_a_child_so_does_the_rest_for_a_second(federation):
     request = await asked(federation, want=(Code("sex"), Code("brought_by"), Code("features")))
     node = await holder_of(federation)
@@ -157,7 +189,7 @@ async def test_a_text_waits_until_a_person_lets_it_go_and_about_a_child_so_does_
     assert await table(federation.nodes[HOLDER], "SELECT kind FROM outbox") == []
     [text] = texts
     assert b"cicatriz" not in text.sealed + departure.sealed
-    held = await release_text(shown.id, text.place, node, by=by(node))
+    held = await release_text(shown.id, [text.place], node, by=by(node))
     assert held.waits == (WALL_TWO_PERSONS,)
     held = await approve(shown.id, departure.content, node, by=by(node, SECOND))
     assert held.waits == ()
