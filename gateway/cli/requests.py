@@ -82,23 +82,32 @@ def list_(config: Config = None, as_json: AsJson = False) -> None:
 
 @app.command()
 def show(request: Request, config: Config = None, as_json: AsJson = False) -> None:
-    """Abre una pregunta recibida; queda en la bitácora quién la abrió. Open a question; who did is logged."""
+    """Abre una pregunta, y su respuesta si la hay; queda en la bitácora quién la abrió. Open a question and its answer."""
     answer = LocalNode.from_option(config).get(f"/api/v1/requests/{request}")
     if as_json:
         print_json(answer)
         return
+    asked = answer["direction"] == "asked"
     told = {
-        "De": answer["from"],
+        "Para" if asked else "De": answer["to" if asked else "from"],
         "Finalidad": answer["purpose"],
         "Base legal": answer["basis"],
-        "Recibida": answer["received"],
         "Vence": answer["deadline"],
         "Estado": "pendiente" if answer["open"] else "contestada",
-        "Preguntan": ", ".join(answer["want"]),
+        "Preguntamos" if asked else "Preguntan": ", ".join(answer["want"]),
     }
     print_table("", {"name": "", "value": ""}, [{"name": name, "value": value} for name, value in told.items()])
-    rows = [{"name": name, "value": encode_object({"": value}).decode()[4:-1]} for name, value in answer["candidate"].items()]
-    print_table("A quién buscan", {"name": "CAMPO", "value": "VALOR"}, rows)
+    if not asked:
+        _tell_claims("A quién buscan", answer["candidate"])
+    elif answer["answer"] is not None:
+        _tell_claims(f"Respuesta, {answer['answer']['received']}", answer["answer"]["body"])
+        for record in answer["answer"]["records"]:
+            _tell_claims(record["type"], record["claims"])
+
+
+def _tell_claims(title: str, claims: dict[str, Any]) -> None:
+    rows = [{"name": name, "value": encode_object({"": value}).decode()[4:-1]} for name, value in claims.items()]
+    print_table(title, {"name": "CAMPO", "value": "VALOR"}, rows)
 
 
 @app.command()

@@ -23,7 +23,7 @@ from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.departing import Held, NoSuchDepartureError
 from gateway.exchange.gate import By, WallError
 from gateway.exchange.responding import Asked, NoSuchRequestError, OwnAnswer, Shown
-from gateway.exchange.searching import Question
+from gateway.exchange.searching import OwnQuestion, Question
 from gateway.exchange.submit import Prepared
 from gateway.people.desk import PeopleDesk
 from gateway.people.errors import SignedOutError
@@ -91,13 +91,40 @@ class RequestsApi:
     async def _show(self, request: web.Request) -> web.Response:
         request_id, by = _message_id(request), _by(request)
         await self._desk.record(f"request.open {request_id}", actor=by.actor)  # first: nobody reads it unseen
-        asked = await responding.request_of(request_id, self._node)
-        return json_answer(self._asked(asked))
+        own = await searching.own_question(request_id, self._node)
+        if own is not None:
+            return json_answer(self._own(own))
+        return json_answer(self._asked(await responding.request_of(request_id, self._node)))
+
+    def _own(self, own: OwnQuestion) -> dict[str, Any]:
+        fields, record_type = searching.wanted_of(own.message)
+        answer = own.answer
+        return {
+            "request_id": str(own.message.message_id),
+            "direction": "asked",
+            "kind": own.message.type,
+            "to": str(own.message.recipient),
+            "purpose": str(own.message.purpose),
+            "basis": str(own.message.basis),
+            "deadline": _iso(own.message.deadline),
+            "want": sorted(fields),
+            "record_type": record_type,
+            "open": answer is None,
+            "answer": None
+            if answer is None
+            else {
+                "message_id": str(answer.message_id),
+                "received": None if own.received_at is None else own.received_at.isoformat(timespec="seconds"),
+                "body": parse_object(encode_model(answer.body)),
+                "records": [{"type": kind, "claims": dict(claims)} for kind, claims in own.claims],
+            },
+        }
 
     def _asked(self, asked: Asked) -> dict[str, Any]:
         fields, record_type = searching.wanted_of(asked.message)
         return {
             "request_id": str(asked.message.message_id),
+            "direction": "received",
             "kind": asked.message.type,
             "from": str(asked.message.sender),
             "purpose": str(asked.message.purpose),

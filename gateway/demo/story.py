@@ -265,10 +265,11 @@ async def _approve_held(stage: Stage, node: DemoNode) -> int:
     if second is None:
         raise StepFailedError(f"en {node.node} no hay segunda persona")
     for waiting in (await second.get(stage.session, "/api/v1/held"))["held"]:
-        opened = await second.get(stage.session, f"/api/v1/held/{waiting['id']}")
-        went = await second.send(
-            stage.session, f"/api/v1/held/{waiting['id']}/approve", {"content": opened["content"]}
-        )
+        path = f"/api/v1/held/{waiting['id']}"
+        opened = await second.get(stage.session, path)
+        places = [text["place"] for text in opened["texts"]]  # a county, a number: read before they are let go
+        await second.send(stage.session, f"{path}/release", {"places": places})
+        went = await second.send(stage.session, f"{path}/approve", {"content": opened["content"]})
         left += went["state"] == "queued"
     return left
 

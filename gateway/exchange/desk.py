@@ -168,11 +168,12 @@ def _ready(row: DeskRow, node: Capabilities, actor: ActorPseudonym) -> _Ready:
     """Return all messages of a row, signed, and what of it waits; or the reason why there is nothing."""
     now = node.clock.now()
     try:
+        if row.records[0].type == RecordType.UNIDENTIFIED_REMAINS:
+            drafts = row_drafts(row, node, actor, now)
+            preview(replace(drafts[0], grant=_AGREED), node)  # refused now, or never; its texts wait with it
+            return _Ready(waiting=drafts)
         told = replace(row, records=tuple(_without_narratives(record, node) for record in row.records))
         drafts = row_drafts(told, node, actor, now)
-        if drafts[0].kind is FindingNotice:
-            preview(replace(drafts[0], grant=_AGREED), node)  # refused now, or never
-            return _Ready(waiting=drafts)
         signed = [sign_draft(draft, node, now) for draft in drafts]
         return _Ready(signed, tuple(_followings(row, drafts[0], signed[0], node)))
     except ExchangeError as error:
@@ -185,7 +186,9 @@ def _without_narratives(record: SourceRecord, node: Capabilities) -> SourceRecor
 
 
 def _narratives(record: SourceRecord, node: Capabilities) -> frozenset[str]:
-    return narratives(Carried(str(record.type), record.values, node.trust().policy.fields_of(str(record.type))))
+    fields = node.trust().policy.fields_of(str(record.type))
+    known = {name: value for name, value in record.values.items() if name in fields}  # of the others `extract` says no
+    return narratives(Carried(str(record.type), known, fields))
 
 
 def _followings(row: DeskRow, draft: Draft, sent: Signed, node: Capabilities) -> Iterator[Draft]:
@@ -194,6 +197,8 @@ def _followings(row: DeskRow, draft: Draft, sent: Signed, node: Capabilities) ->
     No field leaves in it that would not have left in the transfer itself, nor any more precise: this node's own
     restrictions do not hold for corrections, and must not be got round by one.
     """
+    if not any(_narratives(record, node) for record in row.records):
+        return
     whole = preview(replace(draft, records=row.records, grant=_AGREED), node)
     for record, extract, presented in zip(row.records, whole, sent.message.records, strict=True):
         kinds = node.trust().policy.fields_of(str(record.type))

@@ -1,9 +1,10 @@
 """Asking: an identified search, or fields of a record, with a deadline; and what an answer may bring (SPEC 18.5, 18.6)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from typing import Any
 
 from contracts.codec import decode_message
 from contracts.disclosure import SourceRecord, recheck_asked
@@ -23,6 +24,7 @@ from contracts.messages import (
 )
 from contracts.policy import Deny
 from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.case_ports import ExchangeKey
 from gateway.exchange.departing import Held
 from gateway.exchange.gate import By
 from gateway.exchange.judging import Authenticated, Verdict
@@ -225,6 +227,42 @@ async def _question(answer: Message, node: Capabilities) -> CaseMessage | None:
     thread_id, body = sent
     kept = await node.bodies.open(thread_id, answer.in_reply_to, body)
     return decode_message(kept.payload)
+
+
+@dataclass(frozen=True, slots=True)
+class OwnQuestion:
+    """A question of ours, opened, and what was answered, if anything was: both for a person who may see them."""
+
+    message: SearchRequest | DisclosureRequest
+    answer: SearchResponse | DisclosureGrant | None
+    claims: tuple[tuple[str, Mapping[str, Any]], ...]
+    """What the answer brought: the type of each record, and its values."""
+    received_at: datetime | None
+
+
+async def own_question(request_id: MessageId, node: Capabilities) -> OwnQuestion | None:
+    """Return a question we asked; None when we asked none of that id."""
+    key = ExchangeKey(node.us, request_id)
+    async with node.begin() as work:
+        entry = (await work.exchanges.lock([key], now=node.clock.now())).get(key)
+        sent = None if entry is None else await work.departures.sent_body(entry.peer, request_id)
+        kinds = sorted(ASKED_KINDS)
+        taken = None if sent is None else await work.departures.taken_answer(sent[0], request_id, kinds)
+    if sent is None:
+        return None
+    question = decode_message((await node.bodies.open(sent[0], request_id, sent[1])).payload)
+    if not isinstance(question, SearchRequest | DisclosureRequest):
+        return None
+    if taken is None:
+        return OwnQuestion(question, None, (), None)
+    answer = decode_message((await node.bodies.open(taken.thread_id, taken.message_id, taken.body)).payload)
+    if not isinstance(answer, SearchResponse | DisclosureGrant):
+        return OwnQuestion(question, None, (), None)
+    opened = [
+        node.opener.verify_record(item.sd_jwt, sender=answer.sender, at=taken.received_at) for item in answer.records
+    ]
+    claims = tuple((record.record_type, record.claims) for record in opened)
+    return OwnQuestion(question, answer, claims, taken.received_at)
 
 
 def fields_named(names: Iterable[str]) -> tuple[Code, ...]:

@@ -8,7 +8,8 @@ from sqlalchemy import and_, func, select, text, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.ids import ActorPseudonym, MessageId, NodeId, ThreadId
-from gateway.exchange.ports.departures import Departure, DepartureState, PersonRef, ReceivedBody
+from gateway.exchange.ports.departures import Departure, DepartureState, PersonRef, ReceivedBody, TakenAnswer
+from gateway.exchange.states import InboxState
 from gateway.storage.case_tables import departures, held_texts
 from gateway.storage.rows import from_json, from_ms, insert_new, insert_or_change, maybe_from_ms, to_json, to_ms
 from gateway.storage.tables import approvals, inbox, outbox, outbox_bodies
@@ -121,6 +122,16 @@ class SqlDepartures:
             return None
         [row] = rows
         return ReceivedBody(NodeId(row.sender), ThreadId(row.thread_id), row.body, from_ms(row.received_ms))
+
+    async def taken_answer(self, thread_id: ThreadId, question: MessageId, kinds: Collection[str]) -> TakenAnswer | None:
+        """Return the answer to a question of ours in its thread, once it was handled."""
+        answers = and_(inbox.c.thread_id == thread_id, inbox.c.in_reply_to == question, inbox.c.kind.in_(list(kinds)))
+        columns = (inbox.c.message_id, inbox.c.thread_id, inbox.c.body, inbox.c.received_ms)
+        statement = select(*columns).where(answers, inbox.c.state == InboxState.DONE.value).order_by(inbox.c.received_ms)
+        row = (await self._connection.execute(statement.limit(1))).first()
+        if row is None:
+            return None
+        return TakenAnswer(MessageId(row.message_id), ThreadId(row.thread_id), row.body, from_ms(row.received_ms))
 
     async def answers_to(self, question: MessageId) -> Sequence[MessageId]:
         """Return what waits and answers a question."""

@@ -24,7 +24,7 @@ from gateway.exchange.responding import (
     request_of,
     show_answer,
 )
-from gateway.exchange.searching import FieldsWanted, Question, ask_fields, ask_search
+from gateway.exchange.searching import FieldsWanted, Question, ask_fields, ask_search, own_question
 from tests.gateway import test_exchange
 from tests.gateway.test_bookkeeping import opened_messages
 from tests.gateway.test_exchange import table
@@ -127,6 +127,20 @@ async def test_what_is_shown_is_byte_for_byte_what_is_opened_and_nothing_unasked
 async def kept_messages(node, kind):
     rows = await table(node, f"SELECT thread_id, message_id, body FROM inbox WHERE kind = '{kind}' ORDER BY received_ms")
     return [await node.capabilities.bodies.open(thread, MessageId(message), body) for thread, message, body in rows]
+
+
+async def test_who_asked_reads_the_answer_once_it_is_there_and_only_what_was_asked(federation):
+    request = await asked(federation)
+    node, mbmid = await holder_of(federation), federation.nodes[MBMID].capabilities
+    assert (await own_question(request, mbmid)).answer is None
+    assert await own_question(request, node) is None
+    await confirm((await show_answer(request, own(), node, by=by(node))).id, node, by=by(node))
+    await at_slot(federation)
+    found = await own_question(request, mbmid)
+    assert found.answer.body.result is SearchResult.MATCH
+    [(record_type, claims)] = found.claims
+    assert record_type == "unidentified-person"
+    assert claims == {name: PATIENT[name] for name in WANT}
 
 
 async def test_nobody_confirms_what_another_person_was_shown_and_nothing_is_answered_twice(federation):

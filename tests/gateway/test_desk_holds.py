@@ -86,6 +86,12 @@ def remains(number):
     )
 
 
+async def read(held, node):
+    """Somebody reads the county, and lets it go."""
+    _, _, texts = await open_parcel(held.id, node)
+    await release_text(held.id, [text.place for text in texts], node, by=by(node, SECOND))
+
+
 async def import_remains(federation, monkeypatch, person):
     from contracts.policy import Permit
     from gateway.exchange import submit
@@ -103,7 +109,8 @@ async def test_remains_wait_for_a_second_person_who_did_not_import_them(federati
     assert await table(federation.nodes[DESK], "SELECT kind FROM outbox") == []
     assert await table(federation.nodes[DESK], "SELECT kind, state FROM cases") == [("finding-sent", "held")]
     _, [held] = await waiting(federation)
-    assert held.waits == (WALL_TWO_PERSONS,)
+    assert held.waits == (WALL_HELD, WALL_TWO_PERSONS)
+    await read(held, node)
     assert isinstance(await approve(held.id, held.content, node, by=by(node)), Held)
     [prepared] = await approve(held.id, held.content, node, by=by(node, SECOND))
     assert prepared.message.type == "finding.notice"
@@ -115,5 +122,6 @@ async def test_control_remains_nobody_is_known_to_have_imported_need_two_persons
     node = federation.nodes[DESK].capabilities
     await import_remains(federation, monkeypatch, "")
     _, [held] = await waiting(federation)
+    await read(held, node)
     assert isinstance(await approve(held.id, held.content, node, by=by(node)), Held)
     assert not isinstance(await approve(held.id, held.content, node, by=by(node, SECOND)), Held)

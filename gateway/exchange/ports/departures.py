@@ -55,6 +55,16 @@ class ReceivedBody:
     received_at: datetime
 
 
+@dataclass(frozen=True, slots=True)
+class TakenAnswer:
+    """An answer as we keep it, sealed."""
+
+    message_id: MessageId
+    thread_id: ThreadId
+    body: bytes
+    received_at: datetime
+
+
 class Departures(Protocol):
     """What waits before it leaves."""
 
@@ -100,6 +110,10 @@ class Departures(Protocol):
 
     async def received_body(self, message_id: MessageId, kinds: Collection[str]) -> ReceivedBody | None:
         """Return a received message of one of these types; None also when two senders used that id."""
+        ...
+
+    async def taken_answer(self, thread_id: ThreadId, question: MessageId, kinds: Collection[str]) -> TakenAnswer | None:
+        """Return the answer to a question of ours in its thread, once it was handled; None before, or when it was set aside."""
         ...
 
     async def answers_to(self, question: MessageId) -> Sequence[MessageId]:
