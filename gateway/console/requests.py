@@ -144,12 +144,12 @@ class RequestsApi:
             answer = OwnAnswer(
                 result=SearchResult(body.get("result", SearchResult.MATCH.value)),
                 records=_records(body),
-                case_ref=_case_ref(body["case_ref"]) if "case_ref" in body else None,
+                case_ref=_case_ref(body.get("case_ref")),
                 consent_ref=body.get("consent_ref"),
                 finder_released=body.get("finder_released", False) is True,
             )
         except ValueError:
-            raise SchemaError("result es match o possible; case_ref, el número de expediente propio") from None
+            raise SchemaError("hacen falta result (match o possible), case_ref (el expediente propio) y records") from None
         if answer.result not in {SearchResult.MATCH, SearchResult.POSSIBLE}:
             raise SchemaError("sin hallazgo no hay qué mostrar: `paradero request no-information` o `decline`")
         shown = await responding.show_answer(_message_id(request), answer, self._node, by=_by(request), lang=lang)

@@ -68,14 +68,14 @@ class Asked:
 
 @dataclass(frozen=True, slots=True)
 class OwnAnswer:
-    """What an officer found: how sure, from which own record, which own case it belongs to.
+    """What an officer found: how sure, in which own records, of which own case: its wishes and never-to rules decide.
 
     `finder_released`: those who hold the person decided that the seeker may hear of them.
     """
 
     result: SearchResult
     records: tuple[SourceRecord, ...]
-    case_ref: str | None = None
+    case_ref: str
     consent_ref: str | None = None
     finder_released: bool = False
 
@@ -269,6 +269,8 @@ async def _send(draft: Draft, asked: Asked, node: Capabilities, by: By) -> Prepa
 
 def _answer_draft(asked: Asked, answer: OwnAnswer, node: Capabilities, by: By) -> Draft:
     fields, record_type = wanted_of(asked.message)
+    if not answer.records:  # without it no wall could tell a child, the dead or a wish
+        raise NotPermittedError("what was found is found in a record")
     if record_type is not None and any(str(record.type) != record_type for record in answer.records):
         raise NotPermittedError(f"asked for a {record_type} record")
     if isinstance(asked.message, SearchRequest):

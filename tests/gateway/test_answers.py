@@ -129,6 +129,13 @@ async def kept_messages(node, kind):
     return [await node.capabilities.bodies.open(thread, MessageId(message), body) for thread, message, body in rows]
 
 
+async def test_nothing_is_found_in_no_record(federation):
+    request = await asked(federation)
+    node = await holder_of(federation)
+    with pytest.raises(NotPermittedError, match="in a record"):
+        await show_answer(request, own(records=()), node, by=by(node))
+
+
 async def test_who_asked_reads_the_answer_once_it_is_there_and_only_what_was_asked(federation):
     request = await asked(federation)
     node, mbmid = await holder_of(federation), federation.nodes[MBMID].capabilities
