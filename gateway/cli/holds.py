@@ -127,7 +127,9 @@ def waits_in_words(departure: str, waits: list[str], lang: str) -> list[str]:
         "look-again": f"paradero hold show {departure}",
         "confirmation": "paradero request answer",
     }
-    return [f"{'espera' if es else 'waits for'} {_word(name, lang)}: `{does.get(name, 'paradero hold list')}`" for name in waits]
+    return [
+        f"{'espera' if es else 'waits for'} {_word(name, lang)}: `{does.get(name, 'paradero hold list')}`" for name in waits
+    ]
 
 
 def tell_went(answer: dict[str, Any], what: str, *, as_json: bool) -> None:

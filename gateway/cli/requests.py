@@ -16,9 +16,7 @@ from gateway.cli.output import ExitCode, fail, out, print_json, print_table, rep
 app = typer.Typer(no_args_is_help=True, help="Preguntas entre instituciones y sus respuestas. Questions and answers.")
 
 Request = Annotated[str, typer.Argument(help="Identificador de la pregunta. The question's id.")]
-Answer = Annotated[
-    Path, typer.Argument(help="Respuesta en TOML o JSON: result, case_ref, records. The answer, TOML or JSON.")
-]
+Answer = Annotated[Path, typer.Argument(help="Respuesta en TOML o JSON: result, case_ref, records. The answer, TOML or JSON.")]
 Lang = Annotated[str, typer.Option("--lang", help="Idioma de la tabla: es o en. The table's language.")]
 Yes = Annotated[bool, typer.Option("--yes", help="No pregunta antes de enviar. Do not ask before sending.")]
 
@@ -145,7 +143,9 @@ def preview(request: Request, source: Answer, lang: Lang = "es", config: Config 
 @app.command()
 def clarify(
     request: Request,
-    field: Annotated[list[str], typer.Option("--field", help="Campo que hace falta; se puede repetir. A field that is needed.")],
+    field: Annotated[
+        list[str], typer.Option("--field", help="Campo que hace falta; se puede repetir. A field that is needed.")
+    ],
     record_type: Annotated[str, typer.Option(help="Tipo de registro. The type of record.")] = "missing-person",
     reason: Annotated[str, typer.Option(help="Código: para qué. A code: what for.")] = "compare",
     config: Config = None,
@@ -223,8 +223,10 @@ def tell_preview(shown: dict[str, Any], lang: str) -> None:
     nothing = "Nada se ha enviado." if es else "Nothing has been sent."
     out.print(f"{counted} · {size} KB · sha256 {shown['sha256'][:12]}…  {nothing}", markup=False)
     if shown["silenced_by"]:
-        told = "Quien pregunta leerá «no tenemos información», igual que si no hubiera nadie" if es else (
-            'Who asks will read "no information", as if there were nobody'
+        told = (
+            "Quien pregunta leerá «no tenemos información», igual que si no hubiera nadie"
+            if es
+            else ('Who asks will read "no information", as if there were nobody')
         )
         out.print(f"! {told}: {', '.join(shown['silenced_by'])}", markup=False)
     for line in waits_in_words(shown["id"], shown["waits"], lang):
@@ -245,5 +247,3 @@ def read_object(path: Path) -> dict[str, Any]:
             raise MalformedError("vacío")
         encode_object(found)  # dates and fractions have no form here: a date is text, a measure a whole number
         return found
-
-

@@ -68,8 +68,8 @@ class Persons:
 
     @property
     def count(self) -> int:
-        """How many different ones; who drafted it does not count twice, and software not at all."""
-        return len({self.drafted_by, *self.approved_by} - {SOFTWARE})
+        """How many different ones; who drafted it does not count twice. Software and one person are one."""
+        return max(1, len({self.drafted_by, *self.approved_by} - {SOFTWARE}))
 
 
 @dataclass(frozen=True, slots=True)

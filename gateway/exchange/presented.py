@@ -1,4 +1,4 @@
-"""What a record says of itself without being opened: its id and its type. Its signature was made here, or verified at the door."""
+"""What a record says of itself unopened: its id and its type. Its signature was made here, or verified at the door."""
 
 from collections.abc import Mapping
 from typing import Any

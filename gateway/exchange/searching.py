@@ -258,9 +258,7 @@ async def own_question(request_id: MessageId, node: Capabilities) -> OwnQuestion
     answer = decode_message((await node.bodies.open(taken.thread_id, taken.message_id, taken.body)).payload)
     if not isinstance(answer, SearchResponse | DisclosureGrant):
         return OwnQuestion(question, None, (), None)
-    opened = [
-        node.opener.verify_record(item.sd_jwt, sender=answer.sender, at=taken.received_at) for item in answer.records
-    ]
+    opened = [node.opener.verify_record(item.sd_jwt, sender=answer.sender, at=taken.received_at) for item in answer.records]
     claims = tuple((record.record_type, record.claims) for record in opened)
     return OwnQuestion(question, answer, claims, taken.received_at)
 

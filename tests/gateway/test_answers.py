@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy import text
 
 from contracts.codec import decode_message, pad_payload
 from contracts.consents import Wish, WishEvent
@@ -25,6 +26,7 @@ from gateway.exchange.responding import (
     show_answer,
 )
 from gateway.exchange.searching import FieldsWanted, Question, ask_fields, ask_search, own_question
+from gateway.storage.engine import create_engine
 from tests.gateway import test_exchange
 from tests.gateway.test_bookkeeping import opened_messages
 from tests.gateway.test_exchange import table
@@ -186,10 +188,20 @@ async def test_an_answer_whose_thread_was_erased_holds_up_no_other(federation):
     for request in (erased, other):
         await confirm((await show_answer(request, own(), node, by=by(node))).id, node, by=by(node))
     [thread] = [thread for message, thread in await threads(federation) if message == str(erased)]
-    await node.bodies.destroy([thread])
+    await erase_key(federation.nodes[HOLDER], thread)
     await at_slot(federation)
     assert await table(federation.nodes[HOLDER], "SELECT count(*) FROM outbox WHERE kind = 'search.response'") == [(1,)]
     assert await table(federation.nodes[HOLDER], "SELECT count(*) FROM alarms WHERE code = 'leaving-stopped'") == [(1,)]
+
+
+async def erase_key(node, thread):
+    engine = create_engine(node.config.key_store)
+    try:
+        async with engine.begin() as connection:
+            await connection.execute(text("UPDATE thread_keys SET destroyed_ms = 1 WHERE thread_id = :thread"), {"thread": thread})
+    finally:
+        await engine.dispose()
+    node.capabilities.bodies._cache.clear()
 
 
 async def threads(federation):
@@ -208,9 +220,9 @@ async def test_a_text_waits_until_a_person_lets_it_go_and_about_a_child_so_does_
     federation.clock.forward(hours=1)
     await federation.settle()
     assert await table(federation.nodes[HOLDER], "SELECT kind FROM outbox") == []
-    [text] = texts
-    assert b"cicatriz" not in text.sealed + departure.sealed
-    held = await release_text(shown.id, [text.place], node, by=by(node))
+    [held_text] = texts
+    assert b"cicatriz" not in held_text.sealed + departure.sealed
+    held = await release_text(shown.id, [held_text.place], node, by=by(node))
     assert held.waits == (WALL_TWO_PERSONS,)
     held = await approve(shown.id, departure.content, node, by=by(node, SECOND))
     assert held.waits == ()

@@ -5,12 +5,13 @@ from datetime import timedelta
 
 import pytest
 
+from contracts.consents import Wish
 from contracts.disclosure import SourceRecord
 from contracts.fields import RecordType
 from contracts.ids import Code, NodeId
 from gateway.cli.output import ExitCode
 from gateway.exchange.searching import Question, ask_search
-from tests.gateway.test_answers import PATIENT, at_slot
+from tests.gateway.test_answers import PATIENT, at_slot, wishes
 from tests.gateway.test_bookkeeping import opened_messages
 from tests.gateway.test_exchange import table
 from tests.gateway.test_leaving import ADULT, by
@@ -27,6 +28,7 @@ async def world(tmp_path, monkeypatch):
         await found.open_office()
         for who in (ONE, OTHER):
             await found.hire(who, f"officer@{OFFICE}")
+        await wishes(found.node.capabilities, Wish.CONTACT)
         yield found
 
 
@@ -86,7 +88,9 @@ async def test_an_officer_answers_and_another_gives_the_second_word(world):
     opened = await world.ask(ONE, "request", "show", request)
     assert opened["want"] == ["facility", "height_cm", "sex"]
     assert opened["candidate"]["sex"] == "female"
-    went = (await world.ask(ONE, "request", "answer", request, answer_file(world, facility="Albergue Ficticio"), "--yes"))["went"]
+    went = (await world.ask(ONE, "request", "answer", request, answer_file(world, facility="Albergue Ficticio"), "--yes"))[
+        "went"
+    ]
     assert went["state"] == "held"
     [held] = (await world.ask(OTHER, "hold", "list"))["held"]
     assert held["id"] == went["id"]
@@ -121,6 +125,7 @@ async def test_no_information_extension_and_decline(world):
     await world.cli(ONE, "request", "decline", second, "--reason", "sin-acceso", code=ExitCode.DENIED)
     await at_slot(world.federation)
     assert {found.body.result.value for found in await arrived(world)} == {"no-match", "cannot-answer"}
+    await world.login(ONE)  # twenty minutes went by
     await world.cli(ONE, "request", "decline", second, "--reason", "sin-acceso", code=ExitCode.NOT_FOUND)
     assert all("sin-acceso" not in str(found) for found in await arrived(world))
     leaves = [leaf.get("outcome") for leaf in await world.leaves()]
