@@ -198,7 +198,9 @@ async def erase_key(node, thread):
     engine = create_engine(node.config.key_store)
     try:
         async with engine.begin() as connection:
-            await connection.execute(text("UPDATE thread_keys SET destroyed_ms = 1 WHERE thread_id = :thread"), {"thread": thread})
+            await connection.execute(
+                text("UPDATE thread_keys SET destroyed_ms = 1 WHERE thread_id = :thread"), {"thread": thread}
+            )
     finally:
         await engine.dispose()
     node.capabilities.bodies._cache.clear()
