@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from contracts.consents import RelativeId
 from contracts.errors import NotPermittedError
-from contracts.ids import MessageId, NodeId
+from contracts.ids import Code, MessageId, NodeId
 from contracts.messages import CaseMessage, PresentedRecord
 from contracts.threads import (
     Exchange,
@@ -50,9 +51,22 @@ class Sent:
     lines: tuple[LedgerEntry, ...]
 
 
-def sent(message: CaseMessage, case_ref: str) -> Sent:
-    """Return a message of ours with a line of the ledger for each record in it; read from what was signed."""
-    return Sent(message, case_ref, tuple(_line(message, record, case_ref) for record in message.records))
+@dataclass(frozen=True, slots=True)
+class Rests:
+    """What one record of a message rests on: scopes of consent, and whose data it is where it is a relative's."""
+
+    scopes: frozenset[Code]
+    relative: RelativeId | None
+
+
+def sent(message: CaseMessage, case_ref: str, rests: Sequence[Rests] | None = None) -> Sent:
+    """Return a message of ours with a line of the ledger for each record in it; read from what was signed.
+
+    `rests`: what each record rests on; None where that is not known any more.
+    """
+    known: Sequence[Rests | None] = [None] * len(message.records) if rests is None else rests
+    lines = (_line(message, record, case_ref, why) for record, why in zip(message.records, known, strict=True))
+    return Sent(message, case_ref, tuple(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,6 +158,8 @@ async def note_ended(lane: NodeId, ended: Mapping[MessageId, OutboxState], work:
         if messages:
             await work.ledger.not_delivered(messages, became, now=now)
             await work.exchanges.release(lane, messages)
+        if messages and state is OutboxState.DEAD:
+            await work.ledger.order_lost(messages, now=now)  # nobody there knows that the copies must go
 
 
 async def note_returned(messages: Iterable[CaseMessage], work: UnitOfWork, *, now: datetime) -> None:
@@ -228,7 +244,7 @@ async def _refuse_second(messages: Sequence[Sent], work: UnitOfWork) -> None:
         pending.add(opened)
 
 
-def _line(message: CaseMessage, record: PresentedRecord, case_ref: str) -> LedgerEntry:
+def _line(message: CaseMessage, record: PresentedRecord, case_ref: str, rests: Rests | None) -> LedgerEntry:
     return LedgerEntry(
         record_id=record_id_of(record),
         message_id=message.message_id,
@@ -242,4 +258,6 @@ def _line(message: CaseMessage, record: PresentedRecord, case_ref: str) -> Ledge
         sent_at=datetime.fromtimestamp(message.issued_at, UTC),
         retain_until=datetime.fromtimestamp(message.use.retain_until, UTC),
         case_alias=message.case_alias,
+        scopes=None if rests is None else rests.scopes,
+        relative=None if rests is None else rests.relative,
     )

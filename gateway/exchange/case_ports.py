@@ -111,6 +111,22 @@ class Ledger(Protocol):
         """Note what became of copies; return those that moved. One that is not where `state` can follow stays as it is."""
         ...
 
+    async def to_recall(self, *, limit: int) -> Sequence[LedgerEntry]:
+        """Return copies that must come back and for which no order is on its way."""
+        ...
+
+    async def outstanding(self) -> Mapping[NodeId, int]:
+        """Return how many copies each node still has that must come back."""
+        ...
+
+    async def of_order(self, order: MessageId) -> Sequence[LedgerEntry]:
+        """Return the copies an order of ours names, and that still stand as ordered by it."""
+        ...
+
+    async def order_lost(self, orders: Sequence[MessageId], *, now: datetime) -> None:
+        """Note that these orders expired undelivered: what they named is still to be recalled."""
+        ...
+
     async def not_delivered(self, messages: Sequence[MessageId], state: RecallState, *, now: datetime) -> None:
         """Note of every record of these messages that it was not taken, or that nobody knows."""
         ...

@@ -12,6 +12,8 @@ WITHDRAWING = text("state = 'withdrawing'")
 """Few, and found without reading through the rest: a statement that is to use the index says it in these words."""
 _uncounted = text("due_ms IS NULL AND hours IS NOT NULL AND ended_ms IS NULL")
 _untold = text("escalate_ms IS NOT NULL AND escalated_ms IS NULL AND ended_ms IS NULL")
+RECALLED = text("recall IN ('wanted', 'ordered')")
+"""Copies that are to come back. A statement that is to use the index says it in these words."""
 
 exchanges = Table(
     "exchanges",
@@ -79,9 +81,14 @@ disclosures = Table(
     Column("recall_order", String(36)),
     Column("recall_basis", String(80)),
     Column("recalled_ms", BigInteger),
+    # The scopes of consent it rests on (NULL: it came back after a restore), and whose data it is where it is a relative's.
+    Column("scopes", Text),
+    Column("relative", String(42)),
     Index("ix_disclosures_case_ref", "case_ref"),
     Index("ix_disclosures_case_alias", "case_alias"),
     Index("ix_disclosures_message_id", "message_id"),
+    Index("ix_disclosures_recalled", "peer", sqlite_where=RECALLED, postgresql_where=RECALLED),
+    Index("ix_disclosures_recall_order", "recall_order"),
 )
 
 consent_events = Table(

@@ -11,6 +11,7 @@ from contracts.ids import MessageId, NodeId, ThreadId
 from gateway.exchange.ports import Arrival, InboxItem, InboxKey, Received, SeenMessage
 from gateway.exchange.states import TRANSITIONS, InboxState
 from gateway.storage.audit import SqlAuditStage
+from gateway.storage.erasure_tables import received_records
 from gateway.storage.restores import ABOUT_RESTORES, reconciled
 from gateway.storage.rows import from_ms, insert_many, insert_new, leased_to, reached, times, to_ms
 from gateway.storage.tables import inbox, seen
@@ -46,6 +47,9 @@ class SqlInbox:
         fresh = frozenset(InboxKey(NodeId(row.sender), MessageId(row.message_id)) for row in rows)
         kept = [arrival for arrival in dict.fromkeys(arrivals) if arrival.key in fresh and unique[arrival.key] is arrival]
         await insert_many(self._connection, inbox, [_inbox_row(arrival) for arrival in kept])
+        records = [row for arrival in kept for row in _record_rows(arrival)]
+        if records:  # an id that came before stays with the message it came in
+            await self._connection.execute(insert_new(self._connection, received_records), records)
         await SqlAuditStage(self._connection).stage([arrival.leaf for arrival in kept])
         return fresh
 
@@ -190,4 +194,10 @@ def _inbox_row(arrival: Arrival) -> dict[str, object]:
         "due_ms": to_ms(arrival.received_at),
         "received_ms": to_ms(arrival.received_at),
         "expires_ms": to_ms(arrival.expires_at),
+        "retain_ms": None if arrival.retain_until is None else to_ms(arrival.retain_until),
     }
+
+
+def _record_rows(arrival: Arrival) -> list[dict[str, object]]:
+    came = {"sender": arrival.key.sender, "message_id": arrival.key.message_id, "thread_id": arrival.thread_id}
+    return [came | {"record_id": record} for record in arrival.records]

@@ -13,6 +13,7 @@ from gateway.storage.cases import SqlAlarms, SqlCases, SqlImports
 from gateway.storage.consents import SqlConsents
 from gateway.storage.departures import SqlDepartures
 from gateway.storage.disclosures import SqlLedger
+from gateway.storage.erasures import SqlErasures
 from gateway.storage.engine import disk_failure, error_code
 from gateway.storage.exchanges import SqlExchanges
 from gateway.storage.holds import SqlHolds
@@ -43,6 +44,7 @@ class SqlUnitOfWork:
         self.holds = SqlHolds(connection)
         self.departures = SqlDepartures(connection)
         self.work_items = SqlWorkItems(connection)
+        self.erasures = SqlErasures(connection)
 
 
 def unit_of_work_factory(engine: AsyncEngine) -> BeginUnitOfWork:
