@@ -18,6 +18,7 @@ Every failure a peer or an operator can be told about (SPEC 9):
   x TrustStaleError             (retryable) one side must refresh the register first
   x PolicyUnknownError          judged by a policy version we do not have, or too old
   x NotPermittedError           the policy has no such flow
+    x UnknownCaseError          no such case here (for our own people)
   x OverDisclosureError         carries more than the policy allows
   x RecordInvalidError
   x WrongModeError              exercise here, actual there
@@ -178,6 +179,11 @@ class NotPermittedError(ExchangeError):
     """A genuine message that the policy has no rule for. `rule` names what decided."""
 
     code = ProblemCode.NOT_PERMITTED
+
+
+
+class UnknownCaseError(NotPermittedError):
+    """There is no such case here; told to this institution's own people alone."""
 
 
 class OverDisclosureError(ExchangeError):

@@ -20,6 +20,7 @@ from gateway.exchange.ask import ask
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.deliver import pause_peer, retry_now
 from gateway.exchange.desk import DeskRow, send_rows
+from gateway.exchange.erasing import Scrub
 from gateway.exchange.reconcile import give_up
 from gateway.exchange.states import InboxState, OutboxState
 from gateway.exchange.submit import Draft
@@ -103,6 +104,9 @@ class Operations:
     poll_register: Callable[[], Awaitable[bool]]
     copy_register: Callable[[Collection[str]], RegisterCopy]
     health: Callable[[], Health]
+    scrub: Scrub
+    digest: Callable[[str, bytes], bytes]
+    """A keyed digest for a purpose: equal content, equal digest on this node; tells nobody else anything."""
 
     async def status(self) -> dict[str, Any]:
         """Return one screen."""

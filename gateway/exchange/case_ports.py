@@ -123,6 +123,10 @@ class Ledger(Protocol):
         """Return the copies an order of ours names, and that still stand as ordered by it."""
         ...
 
+    async def was_ordered(self, order: MessageId, peer: NodeId) -> bool:
+        """Return whether some copy at `peer` was ordered erased by this order, whatever became of it."""
+        ...
+
     async def order_lost(self, orders: Sequence[MessageId], *, now: datetime) -> None:
         """Note that these orders expired undelivered: what they named is still to be recalled."""
         ...

@@ -17,7 +17,10 @@ from contracts.messages import (
     CaseStatus,
     DisclosureGrant,
     DisclosureRequest,
+    ConsentChange,
     DutyNotice,
+    ErasureOrder,
+    ErasureReceipt,
     FindingAcknowledgement,
     FindingNotice,
     NodeRestored,
@@ -36,9 +39,11 @@ from contracts.messages import (
     SearchResponse,
 )
 from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.erasing import came_after_its_order, take_order
 from gateway.exchange.filing import file_duty, file_finding, file_note, file_report, file_status, note_acknowledgement
 from gateway.exchange.leaving import automatic
 from gateway.exchange.ports import InboxItem, Nudge, StagedLeaf, UnitOfWork
+from gateway.exchange.recalling import file_receipt, note_change
 from gateway.exchange.reconcile import give_back, take_back
 from gateway.exchange.referrals import note_referral, say_owed
 from gateway.exchange.replies import not_handled_reply
@@ -145,6 +150,8 @@ async def _handle_one(item: InboxItem, node: Capabilities, handle: Handler) -> H
 
 
 async def _handled(item: InboxItem, message: CaseMessage, node: Capabilities, handle: Handler) -> Handled:
+    if await came_after_its_order(message, node):
+        return Handled(item, InboxState.DONE)
     try:
         replies = await handle(message, node)
     except NotHandledError:
@@ -190,6 +197,12 @@ async def handle_message(message: CaseMessage, node: Capabilities) -> Sequence[D
             replies = await give_back(message, node)
         case NodeReturned():
             await take_back(message, node)
+        case ConsentChange():
+            await note_change(message, node)
+        case ErasureOrder():
+            await take_order(message, node)
+        case ErasureReceipt():
+            await file_receipt(message, node)
         case Ping():
             pass  # the receipt is the answer
         case ReferralOffer() | ReferralWithdraw() | ReferralAccept() | ReferralDecline() | ReferralUpdate() | ReferralDone():

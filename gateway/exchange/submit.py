@@ -86,7 +86,7 @@ class Built:
     claims: tuple[Mapping[str, Any], ...]
     """What leaves of each record, value by value."""
     case_key: str
-    rests: tuple[Rests, ...] = ()
+    rests: tuple[Rests, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +97,7 @@ class Signed:
     manifests: tuple[Manifest, ...]
     token: SignedMessage
     case_key: str
-    rests: tuple[Rests, ...] = ()
+    rests: tuple[Rests, ...] | None = None
 
     @property
     def jws(self) -> bytes:
@@ -208,7 +208,7 @@ def build(draft: Draft, node: Capabilities, at: datetime) -> Built:
     extracts = _extracts(draft, node, trust)
     message = _message(draft, extracts, node, trust, at, at + timedelta(days=trust.policy.retain_days(permit.rule)))
     manifests, claims = tuple(item.manifest for item in extracts), tuple(item.claims for item in extracts)
-    rests = _rests(draft, extracts, node, trust)
+    rests = rests_of(draft, extracts, node)
     return Built(message, encode_message(message), manifests, claims, draft.case_key, rests)
 
 
@@ -269,7 +269,9 @@ def _grant(draft: Draft, record: SourceRecord) -> Grant:
     return other or draft.grant
 
 
-def _rests(draft: Draft, extracts: tuple[Extract, ...], node: Capabilities, trust: TrustState) -> tuple[Rests, ...]:
+def rests_of(draft: Draft, extracts: tuple[Extract, ...], node: Capabilities) -> tuple[Rests, ...]:
+    """Return what each record of a draft rests on: its scopes, and whose it is."""
+    trust = node.trust()
     role, policy = trust.member(draft.to).role, node.tightened(trust.policy)
     return tuple(
         Rests(

@@ -20,6 +20,7 @@ from gateway.exchange.arrivals import ArrivalWriter
 from gateway.exchange.assigning import Assignments, OfficeRule
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.leases import new_owner, take_back
+from gateway.exchange.erasing import Scrub
 from gateway.exchange.ports import Clock, Nudge, Randomness, StagedLeaf, Transport
 from gateway.exchange.receive import Door, UnauthenticatedCounter
 from gateway.exchange.timekeeping import Timekeeper
@@ -35,6 +36,7 @@ from gateway.storage.engine import Creator, DiskFailed, create_engine, create_re
 from gateway.storage.log import AT_ONCE, Epoch, SqlLog
 from gateway.storage.read_models import ReadModels
 from gateway.storage.revisions import Schema
+from gateway.storage.scrub import scrub_main
 from gateway.storage.selfcheck import check_database, refuse_unsafe
 from gateway.storage.thread_keys import ThreadKeys
 from gateway.storage.unit_of_work import unit_of_work_factory
@@ -193,7 +195,8 @@ async def open_node(  # noqa: PLR0913 - what a test may stand in for
         )
         trust.node = capabilities
         await trust.follow()
-        yield _assemble(config, capabilities, trust, sql_log, ReadModels(read_engine), vault, keys, wake, people)
+        scrub = partial(scrub_main, engine)
+        yield _assemble(config, capabilities, trust, sql_log, ReadModels(read_engine), vault, keys, wake, people, scrub)
 
 
 def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
@@ -206,6 +209,7 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
     keys: NodeKeys,
     wake: Mapping[Nudge, asyncio.Event],
     people: PeopleDesk,
+    scrub: Scrub,
 ) -> Node:
     strangers = UnauthenticatedCounter()
     workers = config.workers
@@ -224,6 +228,7 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
             resign=config.register_.resign_seconds,
         ),
         calendar_of=partial(calendar_at, desk=people),
+        scrub=scrub,
     )
     operations = Operations(
         node=capabilities,
@@ -235,6 +240,8 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
         poll_register=trust.poll,
         copy_register=trust.copy,
         health=lambda: Health({loop.name: loop.health.failures_in_a_row < 3 for loop in loops}),
+        scrub=scrub,
+        digest=lambda purpose, content: vault.digest(purpose, content),
     )
     return Node(
         config=config,

@@ -66,6 +66,11 @@ class SqlLedger:
         here = and_(disclosures.c.recall_order == order, disclosures.c.recall == RecallState.ORDERED.value)
         return [_entry(row) for row in await self._connection.execute(select(disclosures).where(here))]
 
+    async def was_ordered(self, order: MessageId, peer: NodeId) -> bool:
+        """Return whether some copy at `peer` was ordered erased by this order."""
+        here = and_(disclosures.c.recall_order == order, disclosures.c.peer == peer)
+        return (await self._connection.execute(select(disclosures.c.record_id).where(here).limit(1))).first() is not None
+
     async def order_lost(self, orders: Sequence[MessageId], *, now: datetime) -> None:
         """Note that these orders expired undelivered."""
         here = and_(disclosures.c.recall_order.in_(list(orders)), disclosures.c.recall == RecallState.ORDERED.value)

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.ids import ActorPseudonym, Code, Folio, NodeId, ThreadId
 from gateway.exchange.erasure_ports import EraserWatch, Erasure, ErasureState, Found, ItemKind, LegalHold
 from gateway.exchange.states import InboxState, OutboxState
-from gateway.storage.case_tables import departures, disclosures, held_texts
+from gateway.storage.case_tables import departures, disclosures, exchanges, held_texts
 from gateway.storage.erasure_tables import UNANSWERED, WAITS, erasing_watch, erasures, legal_holds, received_records
 from gateway.storage.rows import from_json, from_ms, insert_new, insert_or_change, maybe_from_ms, to_json, to_ms
 from gateway.storage.tables import cases, inbox, leaf_staging, leaves, outbox, outbox_bodies
@@ -242,15 +242,14 @@ class SqlErasures:
 
     async def case_refs(self, text: str) -> Sequence[str]:
         """Return what our own books call a case that people name by folio, thread or reference."""
-        threads = await self._case_threads(text)
         refs: list[str] = []
-        for thread in threads:
-            sent = select(outbox.c.message_id).where(outbox.c.thread_id == thread)
-            ours = select(disclosures.c.case_ref).where(disclosures.c.message_id.in_(sent)).distinct()
-            refs += sorted((await self._connection.execute(ours)).scalars()) + [thread]
-        if not refs:
-            known = select(disclosures.c.case_ref).where(disclosures.c.case_ref == text).limit(1)
-            refs += (await self._connection.execute(known)).scalars().all()
+        for thread in await self._case_threads(text):
+            first = select(exchanges.c.case_ref).where(exchanges.c.thread_id == thread)
+            ordered = first.order_by(exchanges.c.opened_ms, exchanges.c.opening_id)
+            refs += [*(await self._connection.execute(ordered)).scalars(), thread]
+        for column in (exchanges.c.case_ref, disclosures.c.case_ref):
+            known = (await self._connection.execute(select(column).where(column == text).limit(1))).scalars()
+            refs += [] if refs else known
         return list(dict.fromkeys(refs))
 
     async def _case_threads(self, text: str) -> Sequence[str]:

@@ -118,7 +118,7 @@ class ThreadKeys:
                 rows = (await connection.execute(statement.where(thread_keys.c.destroyed_ms.is_(None)))).scalars()
                 return [ThreadId(row) for row in rows if ThreadId(row) not in known]
 
-    async def _ensure(self, threads: set[ThreadId], *, arriving: bool) -> dict[ThreadId, bytes]:
+    async def _ensure(self, threads: set[ThreadId], *, arriving: bool = False) -> dict[ThreadId, bytes]:
         keys = self._cached(threads)
         missing = sorted(threads - keys.keys())
         if not missing:

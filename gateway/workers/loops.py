@@ -12,6 +12,7 @@ from gateway.exchange.deadlines import CalendarOf, deadline_turn
 from gateway.exchange.deliver import Pace, bury_expired, deliver_lane, lanes_due
 from gateway.exchange.departing import DUE_AT_ONCE, leave_due
 from gateway.exchange.dispatch import dispatch_turn
+from gateway.exchange.erasing import Scrub, erase_turn
 from gateway.exchange.ports import Nudge
 from gateway.exchange.receive import UnauthenticatedCounter
 from gateway.exchange.reconcile import announce_restore, end_unanswerable
@@ -21,6 +22,7 @@ from gateway.telemetry import log
 from gateway.workers.supervision import Loop, Step
 
 EXPIRY_SECONDS = 5.0
+ERASE_SECONDS = 60.0
 STRANGERS_SECONDS = 60.0
 DEADLINES_SECONDS = 20.0
 DISPATCH_PACE_SECONDS = 0.005
@@ -70,6 +72,7 @@ def node_loops(  # noqa: PLR0913 - what the loops of a node need
     register: RegisterSteps,
     timing: Timing,
     calendar_of: CalendarOf,
+    scrub: Scrub,
 ) -> Sequence[Loop]:
     """Return the loops of one node; `owner` names this process in leases."""
     deliverer = Deliverer(node, owner, timing.lanes_at_once, wake[Nudge.OUTBOX])
@@ -83,6 +86,7 @@ def node_loops(  # noqa: PLR0913 - what the loops of a node need
         Loop("reconcile", _reconcile(node), EXPIRY_SECONDS),
         Loop("owed", _owed(node), EXPIRY_SECONDS),
         Loop("deadlines", _deadlines(node, calendar_of), DEADLINES_SECONDS),
+        Loop("erase", _erase(node, scrub), ERASE_SECONDS),
         Loop("strangers", _strangers(strangers, node), STRANGERS_SECONDS),
     ]
     if register.resign is not None:
@@ -200,6 +204,11 @@ def _owed(node: Capabilities) -> Step:
 def _deadlines(node: Capabilities, calendar_of: CalendarOf) -> Step:
     async def turn() -> bool:
         return await deadline_turn(node, calendar_of)
+
+
+def _erase(node: Capabilities, scrub: Scrub) -> Step:
+    async def turn() -> bool:
+        return await erase_turn(node, scrub)
 
     return turn
 

@@ -41,6 +41,8 @@ MEMBERS = {
     "gt.pgn": Role.CHILD_PROTECTION,
     "gt.igm.control": Role.MIGRATION_CONTROL,
 }
+ABROAD = {"mx.cnb": Role.FOREIGN_SEARCH, "int.icrc": Role.HUMANITARIAN}
+"""Only where a test names them."""
 
 
 @dataclass
@@ -240,7 +242,7 @@ async def _make(folder: Path, name: str, databases):
         extra += f'database_url = "{databases[0]}" #top\nkey_store_url = "{databases[1]}" #top\n'
     answers = InitAnswers(
         node=name,
-        role=MEMBERS[name],
+        role=(MEMBERS | ABROAD)[name],
         name=f"{name} (ficticio)",
         country="GT",
         endpoint=f"https://{name.replace('.', '-')}.example/x",
