@@ -181,7 +181,6 @@ class NotPermittedError(ExchangeError):
     code = ProblemCode.NOT_PERMITTED
 
 
-
 class UnknownCaseError(NotPermittedError):
     """There is no such case here; told to this institution's own people alone."""
 
@@ -236,7 +235,6 @@ class StorageError(ExchangeError):
 
     code = ProblemCode.UNAVAILABLE
     retryable = True
-
 
 
 class ThreadErasedError(StorageError):

@@ -15,9 +15,9 @@ from contracts.leaves import LeafEvent, LeafFields
 from contracts.messages import (
     CaseMessage,
     CaseStatus,
+    ConsentChange,
     DisclosureGrant,
     DisclosureRequest,
-    ConsentChange,
     DutyNotice,
     ErasureOrder,
     ErasureReceipt,

@@ -29,7 +29,7 @@ RECEIPT_BY = timedelta(hours=72)
 KEY_BACKUPS_EXPIRE = timedelta(days=30)
 """The key store's own backups are refused from then on (SPEC 11.2)."""
 LONGEST_PAUSE = timedelta(hours=48)
-"""Longer than this since the last turn, and a person says that the time is right: all that fell due meanwhile would go at once."""
+"""Longer than this since the last turn, and a person says that the time is right: what fell due meanwhile would go at once."""
 GO_ON_FOR = timedelta(hours=1)
 USUAL = 50
 """So many threads may always go in one turn; beyond that one in a hundred of all there are."""
@@ -60,7 +60,8 @@ async def take_order(message: ErasureOrder, node: Capabilities) -> None:
 
     Only what that peer sent is found. A thread that also holds others' messages keeps its key; of it the peer's own go.
     """
-    items = {item: ItemKind.RECORD for item in message.body.records} | {item: ItemKind.MESSAGE for item in message.body.messages}
+    items: dict[str, ItemKind] = dict.fromkeys(message.body.records, ItemKind.RECORD)
+    items |= dict.fromkeys(message.body.messages, ItemKind.MESSAGE)
     async with node.begin() as work:
         found = await work.erasures.find(message.sender, items)
     whole = sorted({where.thread_id for where in found.values() if where.whole})
@@ -221,10 +222,8 @@ async def _mark_and_find(node: Capabilities) -> Sequence[Erasure] | None:
 
 async def _stops(watch: EraserWatch, threads: int, node: Capabilities, work: UnitOfWork, now: datetime) -> str | None:
     """Return why the eraser must not go on by itself: a clock that moved oddly since its last turn, or too much at once."""
-    if watch.stopped is not None:
-        return watch.stopped
-    if node.timekeeper.skew() is not None:
-        return CLOCK
+    if watch.stopped is not None or node.timekeeper.skew() is not None:
+        return watch.stopped or CLOCK
     if watch.allowed_until is not None and watch.allowed_until - GO_ON_FOR <= now < watch.allowed_until:
         return None
     if watch.last_run is not None and not -timedelta(minutes=15) <= now - watch.last_run <= LONGEST_PAUSE:
@@ -284,7 +283,8 @@ async def _shred_due(due: Sequence[Erasure], node: Capabilities) -> None:
         await work.erasures.end(going, ErasureState.ERASED, now=now)
         await _refuse(kept, held, work, now)
         reasons = {item.thread_id: item.reason for item in going}
-        await work.audit.stage([_leaf(node, f"thread.erased {thread} {reasons[thread]}") for thread in sorted(reasons, key=str)])
+        gone = [_leaf(node, f"thread.erased {thread} {reasons[thread]}") for thread in sorted(reasons, key=str)]
+        await work.audit.stage(gone)
         watch = await work.erasures.watch()
         await work.erasures.set_watch(replace(watch, scrub_due=watch.scrub_due or bool(going)))
     node.nudge(Nudge.LOG)

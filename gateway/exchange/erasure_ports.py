@@ -176,5 +176,3 @@ class Erasures(Protocol):
         decisions are written under. Empty when there is no such case.
         """
         ...
-
-

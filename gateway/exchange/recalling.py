@@ -1,4 +1,4 @@
-"""Getting copies back: the order to each node that has one, its receipt or its reasoned no, and what is still out (SPEC 17.4, E6).
+"""Getting copies back: an order to each node that has one, its receipt or its reasoned no, what is still out (SPEC 18, E6).
 
 The ledger says who has what. An order is written in the transaction in which the copy's state moves; where it cannot be
 written (the register is too old, the peer has left), the copy stays wanted, and `recall_turn` tries again.
@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta, timezone
 
 from contracts.errors import ExchangeError, NotPermittedError
-from contracts.ids import ActorPseudonym, Code, MessageId, NodeId, RecordId
+from contracts.ids import ActorPseudonym, Code, MessageId, NodeId, RecordId, ThreadId
 from contracts.leaves import LeafEvent, LeafFields
 from contracts.messages import (
     ConsentAct,
@@ -32,8 +32,6 @@ RECEIPT_WITHIN = timedelta(hours=72)
 """From the order to the receipt (DESIGN ruling 19)."""
 AT_ONCE = 200
 _GUATEMALA = timezone(timedelta(hours=-6))
-
-Orders = dict[NodeId, list[Prepared]]
 
 
 async def prepare_orders(
@@ -80,19 +78,18 @@ def _drafts(
     if change is not None:
         act, scopes, at = change
         told = ConsentChangeBody(act=act, scopes=tuple(sorted(scopes)), records=records, effective_at=at)
-        drafts.append(_draft(ConsentChange, first, told, node, actor, thread))
+        drafts.append(_draft(ConsentChange, first, told, actor, thread))
     order = ErasureOrderBody(records=records, reason=ErasureReason.CONSENT)
-    drafts.append(_draft(ErasureOrder, first, order, node, actor, thread, deadline=now + RECEIPT_WITHIN))
+    drafts.append(_draft(ErasureOrder, first, order, actor, thread, deadline=now + RECEIPT_WITHIN))
     return drafts
 
 
-def _draft(  # noqa: PLR0913, PLR0917 - what two drafts share
+def _draft(
     kind: type[ConsentChange | ErasureOrder],
     copy: LedgerEntry,
     body: object,
-    node: Capabilities,
     actor: ActorPseudonym,
-    thread: object,
+    thread: ThreadId,
     *,
     deadline: datetime | None = None,
 ) -> Draft:
@@ -103,14 +100,18 @@ def _draft(  # noqa: PLR0913, PLR0917 - what two drafts share
         purpose=RIGHTS,
         basis=RIGHTS_BASIS,
         actor=actor,
-        thread_id=thread,  # type: ignore[arg-type] # a ThreadId; object keeps the signature short
+        thread_id=thread,
         case_key=copy.case_ref,
         deadline=deadline,
     )
 
 
 async def write_orders(
-    copies: Collection[RecordId], named: dict[RecordId, MessageId], messages: Sequence[Prepared], work: UnitOfWork, now: datetime
+    copies: Collection[RecordId],
+    named: dict[RecordId, MessageId],
+    messages: Sequence[Prepared],
+    work: UnitOfWork,
+    now: datetime,
 ) -> None:
     """Queue orders and move the ledger with them; copies no order names are wanted back."""
     by_order: defaultdict[MessageId, list[RecordId]] = defaultdict(list)
@@ -126,7 +127,7 @@ async def write_orders(
 
 
 async def recall_turn(node: Capabilities) -> bool:
-    """Order what must come back and could not be ordered before, and say once a day what is still out; True when there is more."""
+    """Order what could not be ordered before, and say once a day what is still out; True when there is more to do."""
     async with node.begin() as work:
         wanted = await work.ledger.to_recall(limit=AT_ONCE)
     named, messages, _ = await prepare_orders(wanted, node, actor=node.pseudonyms.actor("node"))

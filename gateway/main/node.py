@@ -19,8 +19,8 @@ from gateway.exchange.answer import AskDoor
 from gateway.exchange.arrivals import ArrivalWriter
 from gateway.exchange.assigning import Assignments, OfficeRule
 from gateway.exchange.capabilities import Capabilities
-from gateway.exchange.leases import new_owner, take_back
 from gateway.exchange.erasing import Scrub
+from gateway.exchange.leases import new_owner, take_back
 from gateway.exchange.ports import Clock, Nudge, Randomness, StagedLeaf, Transport
 from gateway.exchange.receive import Door, UnauthenticatedCounter
 from gateway.exchange.timekeeping import Timekeeper
@@ -241,7 +241,7 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
         copy_register=trust.copy,
         health=lambda: Health({loop.name: loop.health.failures_in_a_row < 3 for loop in loops}),
         scrub=scrub,
-        digest=lambda purpose, content: vault.digest(purpose, content),
+        digest=vault.digest,
     )
     return Node(
         config=config,

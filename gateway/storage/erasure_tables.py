@@ -51,7 +51,7 @@ legal_holds = Table(
     Column("lifted_ms", BigInteger),
 )
 
-# One row: when the eraser last ran, why it stopped, until when a person let it go on, whether the files are still to be scrubbed.
+# One row: when the eraser last ran, why it stopped, until when a person let it go on, whether files are still to be scrubbed.
 erasing_watch = Table(
     "erasing_watch",
     metadata,

@@ -1,4 +1,4 @@
-"""What is to go, what went, what a law keeps (gateway.exchange.erasure_ports.Erasures). Rows are added and moved, never deleted."""
+"""What is to go, what went, what a law keeps (gateway.exchange.erasure_ports.Erasures). Rows are never deleted."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -119,7 +119,7 @@ class SqlErasures:
 
     async def empty(self, threads: Sequence[ThreadId], *, only_from: NodeId | None = None) -> None:
         """Take the sealed texts of these threads out of every table, and what their leaves say of a person."""
-        came = inbox.c.thread_id.in_(list(threads))
+        came: ColumnElement[bool] = inbox.c.thread_id.in_(list(threads))
         if only_from is not None:
             came = and_(came, inbox.c.sender == only_from)
         messages = set((await self._connection.execute(select(inbox.c.message_id).where(came))).scalars())
@@ -256,7 +256,8 @@ class SqlErasures:
         here: ColumnElement[bool] = cases.c.thread_id == text
         if Folio.pattern.fullmatch(text):
             here = cases.c.folio == text
-        return (await self._connection.execute(select(cases.c.thread_id).where(here).order_by(cases.c.thread_id))).scalars().all()
+        found = select(cases.c.thread_id).where(here).order_by(cases.c.thread_id)
+        return (await self._connection.execute(found)).scalars().all()
 
 
 def _alive(table: Any, thread: ColumnElement[Any], moment: int) -> ColumnElement[bool]:

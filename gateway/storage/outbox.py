@@ -352,7 +352,8 @@ _TAKE_DUE = (
 )
 _TAKEN = _with_bodies(and_(_MINE, outbox.c.lease_until_ms == _UNTIL))
 # Locked: once our lease lapsed another process may be ending the same message.
-_OURS = select(outbox.c.message_id, outbox.c.state).where(_NAMED, outbox.c.lease_owner == _OWNER, _IN_HAND).order_by(outbox.c.message_id).with_for_update()
+_LEASED = select(outbox.c.message_id, outbox.c.state).where(_NAMED, outbox.c.lease_owner == _OWNER, _IN_HAND)
+_OURS = _LEASED.order_by(outbox.c.message_id).with_for_update()
 _EXPIRED = (
     select(outbox.c.lane, outbox.c.message_id)
     .where(outbox.c.state == OutboxState.WAITING, outbox.c.expires_ms <= bindparam("moment", type_=BigInteger), _free())

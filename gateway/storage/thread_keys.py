@@ -54,9 +54,7 @@ class ThreadKeys:
         self._cache: dict[ThreadId, bytes] = {}
         self._cached_until: datetime | None = None
 
-    async def seal(
-        self, items: Sequence[tuple[ThreadId, MessageId, Provable]], *, arriving: bool = False
-    ) -> Sequence[bytes]:
+    async def seal(self, items: Sequence[tuple[ThreadId, MessageId, Provable]], *, arriving: bool = False) -> Sequence[bytes]:
         """Return each body sealed under its thread's key, bound to its message id; `arriving`: also where it is blocked."""
         keys = await self._ensure({thread for thread, _, _ in items}, arriving=arriving)
         return [self._vault.keep(keys[thread], thread, message_id, message) for thread, message_id, message in items]

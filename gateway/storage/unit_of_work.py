@@ -13,8 +13,8 @@ from gateway.storage.cases import SqlAlarms, SqlCases, SqlImports
 from gateway.storage.consents import SqlConsents
 from gateway.storage.departures import SqlDepartures
 from gateway.storage.disclosures import SqlLedger
-from gateway.storage.erasures import SqlErasures
 from gateway.storage.engine import disk_failure, error_code
+from gateway.storage.erasures import SqlErasures
 from gateway.storage.exchanges import SqlExchanges
 from gateway.storage.holds import SqlHolds
 from gateway.storage.inbox import SqlInbox

@@ -205,6 +205,8 @@ def _deadlines(node: Capabilities, calendar_of: CalendarOf) -> Step:
     async def turn() -> bool:
         return await deadline_turn(node, calendar_of)
 
+    return turn
+
 
 def _erase(node: Capabilities, scrub: Scrub) -> Step:
     async def turn() -> bool:

@@ -5,6 +5,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from contracts.errors import ClockWrongError, StorageError
 from contracts.ids import MessageId, NodeId, ThreadId
@@ -14,11 +15,13 @@ from gateway.exchange.erasing import erase_turn, go_on, keep, plan
 from gateway.exchange.submit import submit
 from gateway.exchange.timekeeping import Timekeeper
 from gateway.main.logcheck import check_log
+from gateway.storage.engine import create_engine
 from gateway.storage.thread_keys import ThreadKeys
 from keys.leaves import open_leaf
 from tests.gateway import test_recall
 from tests.gateway.test_exchange import row, send, table
 from tests.gateway.test_recall import CNB, DESK, MBMID, a_case, asks, bodies_of, erase, question, recall_states, said, says
+from tests.promises.canaries import files
 
 federation = test_recall.federation
 quick = test_recall.quick
@@ -37,9 +40,6 @@ async def withdrawn(federation):
 
 
 async def wrapped_key(node, thread):
-    from gateway.storage.engine import create_engine
-    from sqlalchemy import text
-
     engine = create_engine(node.config.key_store)
     try:
         async with engine.connect() as connection:
@@ -52,19 +52,18 @@ async def wrapped_key(node, thread):
 async def places(node, server):
     """Every file the node's two databases consist of: on SQLite its folder; on PostgreSQL the databases' own heaps."""
     if node.config.main_database.startswith("sqlite"):
-        return [path for path in Path(node.config.data).rglob("*") if path.is_file()]
-    from gateway.storage.engine import create_engine
-    from sqlalchemy import text
-
+        return list(files(Path(node.config.data)))
     found = []
     for url in (node.config.main_database, node.config.key_store):
         engine = create_engine(url)
-        async with engine.connect() as connection:
-            oid = (await connection.execute(text("SELECT oid FROM pg_database WHERE datname = current_database()"))).scalar_one()
-            raw = await connection.execution_options(isolation_level="AUTOCOMMIT")
-            await raw.execute(text("CHECKPOINT"))
+        async with engine.connect() as plain:
+            connection = await plain.execution_options(isolation_level="AUTOCOMMIT")
+            oid = (
+                await connection.execute(text("SELECT oid FROM pg_database WHERE datname = current_database()"))
+            ).scalar_one()
+            await connection.execute(text("CHECKPOINT"))
         await engine.dispose()
-        found += [path for path in (server["log"].parent / "data" / "base" / str(oid)).rglob("*") if path.is_file()]
+        found += files(server["log"].parent / "data" / "base" / str(oid))
     return found
 
 
@@ -141,7 +140,7 @@ async def test_what_outlived_its_time_is_marked_for_a_day_and_goes(federation):
     [(thread, retain)] = await table(desk, "SELECT thread_id, retain_ms FROM outbox WHERE kind = 'report.transfer'")
     assert retain > federation.clock.now().timestamp() * 1000
     await erase_turn(desk.capabilities, desk.operations.scrub)
-    assert (await plan(desk.capabilities)).waiting == ()or (await plan(desk.capabilities)).waiting == []
+    assert list((await plan(desk.capabilities)).waiting) == []
     federation.clock.forward(days=3660)
     found = await plan(desk.capabilities)
     assert thread in found.outlived
@@ -151,7 +150,10 @@ async def test_what_outlived_its_time_is_marked_for_a_day_and_goes(federation):
     await go_on(desk.capabilities, actor=desk.capabilities.pseudonyms.actor("dpo"))
     await erase_turn(desk.capabilities, desk.operations.scrub)
     assert ("marked",) in await table(desk, f"SELECT state FROM erasures WHERE thread_id = '{thread}'")
-    assert await table(desk, f"SELECT length(b.body) > 0 FROM outbox o JOIN outbox_bodies b ON o.message_id = b.message_id WHERE thread_id = '{thread}'")
+    assert await table(
+        desk,
+        f"SELECT length(b.body) > 0 FROM outbox o JOIN outbox_bodies b ON o.message_id = b.message_id WHERE thread_id = '{thread}'",
+    )
     federation.clock.forward(hours=25)
     await erase_turn(desk.capabilities, desk.operations.scrub)
     lengths = f"SELECT DISTINCT length(b.body) FROM outbox o JOIN outbox_bodies b ON o.message_id = b.message_id WHERE thread_id = '{thread}'"
@@ -166,7 +168,12 @@ async def test_a_law_keeps_what_outlived_its_time(quick):
     await quick.settle()
     desk = quick.nodes[DESK]
     [(thread,)] = await table(desk, "SELECT thread_id FROM cases")
-    await keep(ThreadId(thread), next(iter(desk.capabilities.trust().policy.bases)).id, desk.capabilities, actor=desk.capabilities.pseudonyms.actor("x"))
+    await keep(
+        ThreadId(thread),
+        next(iter(desk.capabilities.trust().policy.bases)).id,
+        desk.capabilities,
+        actor=desk.capabilities.pseudonyms.actor("x"),
+    )
     quick.clock.forward(days=3660)
     assert thread not in (await plan(desk.capabilities)).outlived
 
@@ -224,7 +231,9 @@ async def test_what_comes_after_its_order_is_blocked_and_goes_too(quick):
     folio, case = await a_case(quick)
     await says(quick, folio, said(ConsentAct.GIVEN, "c3", "c4"))
     message = await asks(quick, case)
-    [(envelope,)] = await table(quick.nodes[MBMID], f"SELECT envelope FROM outbox_bodies WHERE message_id = '{message.message_id}'")
+    [(envelope,)] = await table(
+        quick.nodes[MBMID], f"SELECT envelope FROM outbox_bodies WHERE message_id = '{message.message_id}'"
+    )
     quick.network.fail_next("lose-request")
     await quick.turn()
     decided = await says(quick, folio, said(ConsentAct.WITHDRAWN, "c4"))

@@ -99,7 +99,9 @@ async def erase(federation, *, hours=0, step=6):
 
 
 async def recall_states(federation, peer=CNB):
-    rows = await table(federation.nodes[MBMID], f"SELECT recall FROM disclosures WHERE peer = '{peer}' ORDER BY sent_ms, record_id")
+    rows = await table(
+        federation.nodes[MBMID], f"SELECT recall FROM disclosures WHERE peer = '{peer}' ORDER BY sent_ms, record_id"
+    )
     return [row[0] for row in rows]
 
 
@@ -144,7 +146,9 @@ async def test_what_was_given_is_ordered_back_blocked_shredded_and_accounted_for
     # the signed receipt is filed, and what was said and by whom is still proven
     assert await table(federation.nodes[MBMID], "SELECT count(*) FROM inbox WHERE kind = 'erasure.receipt'") == [(1,)]
     machine = "SELECT machine, state, outcome FROM exchanges WHERE machine = 'erasure'"
-    assert await table(federation.nodes[MBMID], machine) == await table(cnb, machine) == [("erasure", "closed", "accounted-for")]
+    assert (
+        await table(federation.nodes[MBMID], machine) == await table(cnb, machine) == [("erasure", "closed", "accounted-for")]
+    )
 
 
 async def test_control_an_order_that_is_ignored_is_seen(federation, monkeypatch):
@@ -258,7 +262,9 @@ async def test_a_withdrawal_never_closes_the_search_and_stops_no_duty(quick):
     # the report itself rests on a duty: it is nowhere recalled, at the desk that sent it neither
     desk = quick.nodes[DESK]
     [(ref,)] = await table(desk, "SELECT DISTINCT case_ref FROM disclosures")
-    decided = await decide(ref, said(ConsentAct.WITHDRAWN, "c1"), desk.capabilities, actor=desk.capabilities.pseudonyms.actor("x"))
+    decided = await decide(
+        ref, said(ConsentAct.WITHDRAWN, "c1"), desk.capabilities, actor=desk.capabilities.pseudonyms.actor("x")
+    )
     assert decided.ordered == {}
     assert await table(desk, "SELECT DISTINCT recall FROM disclosures") == [("held",)]
 
@@ -354,5 +360,5 @@ async def test_narrowed_to_fewer_recipients_the_others_give_it_back(quick):
     limits = Limits(recipients=frozenset({NodeId(ICRC)}))
     decided = await says(quick, folio, said(ConsentAct.NARROWED, "c3", "c4", limits=limits))
     assert decided.ordered == {CNB: 1}
-    assert NO_LIMITS != limits
+    assert limits != NO_LIMITS
     assert erasing.SHRED_AFTER < erasing.SHRED_BY < erasing.RECEIPT_BY
