@@ -14,6 +14,7 @@ from gateway.console.people import PeopleApi
 from gateway.console.referrals import WorkApi
 from gateway.console.requests import RequestsApi
 from gateway.exchange.gate import SOFTWARE
+from gateway.console.recall import RecallApi
 from gateway.exchange.states import OutboxState
 from gateway.people.desk import PeopleDesk
 from gateway.people.errors import PeopleError
@@ -35,6 +36,7 @@ class PrivateApi:
         self._people = PeopleApi(people, watch)
         self._requests = RequestsApi(operations.node, operations.models, people, watch)
         self._work = WorkApi(operations.node, operations.work, people, watch)
+        self._recall = RecallApi(operations, watch)
         self._door = Doorkeeper(people, token=token)
         self._hosts = frozenset(hosts)
         self._watch = watch
@@ -63,6 +65,7 @@ class PrivateApi:
             *self._people.routes(),
             *self._requests.routes(),
             *self._work.routes(),
+            *self._recall.routes(),
         )
 
     def application(self) -> web.Application:

@@ -63,6 +63,9 @@ class Permission(StrEnum):
     PEOPLE_MANAGE = "people.manage"
     OFFICES_READ = "offices.read"
     OFFICES_MANAGE = "offices.manage"
+    CONSENTS_RECORD = "consents.record"
+    ERASURE_READ = "erasure.read"
+    ERASURE_RUN = "erasure.run"
 
 
 _CLERK, _OFFICER, _HEAD = Role.DESK_CLERK, Role.OFFICER, Role.OFFICE_HEAD
@@ -99,6 +102,9 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = {
     Permission.PEOPLE_MANAGE: frozenset({_ADMIN}),
     Permission.OFFICES_READ: _PEOPLE,
     Permission.OFFICES_MANAGE: frozenset({_ADMIN}),
+    Permission.CONSENTS_RECORD: frozenset({_OFFICER, _HEAD}),
+    Permission.ERASURE_READ: frozenset({_HEAD, _DATA, _ADMIN, _AUDIT}),
+    Permission.ERASURE_RUN: frozenset({_DATA}),
 }
 
 ABOUT_CASES = frozenset(
@@ -115,6 +121,7 @@ ABOUT_CASES = frozenset(
         Permission.WORK_MOVE,
         Permission.REFERRALS_SEND,
         Permission.FINDINGS_SEND,
+        Permission.CONSENTS_RECORD,
     }
 )
 """What shows or moves the content of cases."""
@@ -134,12 +141,20 @@ ACTS = frozenset(
         Permission.RESTORE_OPERATE,
         Permission.PEOPLE_MANAGE,
         Permission.OFFICES_MANAGE,
+        Permission.CONSENTS_RECORD,
+        Permission.ERASURE_RUN,
     }
 )
 """What changes something or takes something out; the rest only looks."""
 
 SENSITIVE = frozenset(
-    {Permission.EVIDENCE_EXPORT, Permission.RESTORE_OPERATE, Permission.PEOPLE_MANAGE, Permission.OFFICES_MANAGE}
+    {
+        Permission.EVIDENCE_EXPORT,
+        Permission.RESTORE_OPERATE,
+        Permission.PEOPLE_MANAGE,
+        Permission.OFFICES_MANAGE,
+        Permission.ERASURE_RUN,
+    }
 )
 """What a person must have signed in for a short while ago: a terminal left alone must not be enough."""
 
