@@ -1,4 +1,4 @@
-"""Routes of the private port about what relatives decide, who has what, and what is to be erased (SPEC 15, 18).
+"""Routes of the private port about what relatives decide, who has what, and what is to be erased (SPEC 15, 20).
 
 Who a relative is travels in a body and is kept as a keyed digest; what an address holds is a case's folio, thread or reference.
 """
@@ -246,7 +246,7 @@ def _holding(line: Holding, trust: TrustState) -> dict[str, Any]:
     policy = trust.policy
     member = trust.members.get(line.node)
     found = policy.fields_of(line.record_type).get(line.field)
-    es, en = (line.field, line.field) if found is None else (found.es, found.en)
+    es, en = (line.field, line.field) if found is None else (found.label("es"), found.label("en"))
     return {
         "node": str(line.node),
         "name": str(line.node) if member is None else member.name,

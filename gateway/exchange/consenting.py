@@ -1,4 +1,4 @@
-"""What a relative decides: given, narrowed, withdrawn (SPEC 15, 17.4). An event with its leaf; a withdrawal acts at once.
+"""What a relative decides: given, narrowed, withdrawn (SPEC 15, 20). An event with its leaf; a withdrawal acts at once.
 
 In one transaction a withdrawal is written down, what waits to leave on it is taken back, and every node that has a copy is
 ordered to erase it. From its commit on nothing leaves on what was withdrawn: `standing.refuse_fallen` looks at the same

@@ -1,4 +1,4 @@
-"""Erasing, here: what a peer ordered, and what outlived its time (SPEC 18; E6; DESIGN rulings 18, 19).
+"""Erasing, here: what a peer ordered, and what outlived its time (SPEC 20; E6; DESIGN rulings 18, 19).
 
 Two steps, so that a mistake can be seen before it is one. An order blocks at once: nothing of the thread is read or said any
 more; a day later its key is destroyed, then the sealed texts go, then the order is answered. What outlived its time is marked

@@ -1,4 +1,4 @@
-"""What the exchange needs of storage to erase: orders of peers, threads that outlived their time, what a law keeps (SPEC 18).
+"""What the exchange needs of storage to erase: orders of peers, threads that outlived their time, what a law keeps (SPEC 20).
 
 As in `ports`: every method runs inside the unit of work's transaction; times are aware UTC datetimes.
 """

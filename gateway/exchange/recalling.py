@@ -1,4 +1,4 @@
-"""Getting copies back: an order to each node that has one, its receipt or its reasoned no, what is still out (SPEC 18, E6).
+"""Getting copies back: an order to each node that has one, its receipt or its reasoned no, what is still out (SPEC 20, E6).
 
 The ledger says who has what. An order is written in the transaction in which the copy's state moves; where it cannot be
 written (the register is too old, the peer has left), the copy stays wanted, and `recall_turn` tries again.

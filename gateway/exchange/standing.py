@@ -1,4 +1,4 @@
-"""What a disclosure rests on, and whether that still stands (SPEC 15, 18). Read when it leaves, and at each withdrawal."""
+"""What a disclosure rests on, and whether that still stands (SPEC 15, 20). Read when it leaves, and at each withdrawal."""
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence

@@ -1,4 +1,4 @@
-"""Tables of erasure (SPEC 18): what came as which record, what is to go, what a law keeps. Ids and codes only."""
+"""Tables of erasure (SPEC 20): what came as which record, what is to go, what a law keeps. Ids and codes only."""
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, String, Table, text
 
