@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from contracts.errors import ExchangeError, ProblemCode
+from contracts.errors import ExchangeError, ProblemCode, ThreadErasedError
 from contracts.ids import Code, MessageId, NodeId
 from gateway.console.access import PRINCIPAL, Doorkeeper, Open, Route, people_problem
 from gateway.console.answers import json_answer, problem
@@ -86,6 +86,9 @@ class PrivateApi:
             answer = refused if refused is not None else await handler(request)
         except PeopleError as error:
             answer = people_problem(error)
+        except ThreadErasedError:
+            advice = "Queda constancia de que se dio y de que se borró: `paradero case who-has CASO`."
+            answer = problem(404, "erased", "Eso se borró, o está bloqueado porque se va a borrar.", advice)
         except ExchangeError as error:
             answer = problem(_STATUS.get(error.code, 422), error.code.value, str(error), getattr(error, "advice", ""))
         except _NoMessageIdError:
@@ -125,7 +128,7 @@ class PrivateApi:
     async def _outbox(self, request: web.Request) -> web.Response:
         state = request.query.get("state", OutboxState.WAITING.value)
         if state not in set(OutboxState):
-            return problem(422, "schema", "No hay un estado así.", "waiting, delivered, rejected o dead.")
+            return problem(422, "schema", "No hay un estado así.", "waiting, delivered, rejected, withdrawn o dead.")
         return json_answer(await self._operations.outbox(state))
 
     async def _pause(self, request: web.Request) -> web.Response:

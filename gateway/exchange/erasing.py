@@ -97,17 +97,28 @@ async def came_after_its_order(message: CaseMessage, node: Capabilities) -> bool
     """Block a message whose erasure its sender ordered before it arrived; False for any other. Then nobody handles it."""
     if not message.records:
         return False
-    items = [str(message.message_id), *(str(record_id(record)) for record in message.records)]
-    async with node.begin() as work:
-        known = await work.erasures.ordered_before(message.sender, items)
-        found = await work.erasures.find(message.sender, known)
-    if not known:
+    [ordered] = await node.together.do(_ordered_before, [message], node)
+    if not ordered:
         return False
+    async with node.begin() as work:
+        found = await work.erasures.find(message.sender, ordered)
     await node.bodies.block({where.thread_id for where in found.values() if where.whole})
     async with node.begin() as work:
         for item, where in found.items():
             await work.erasures.came_late(message.sender, item, where, shred_at=node.clock.now() + SHRED_AFTER)
     return True
+
+
+async def _ordered_before(messages: Sequence[CaseMessage], node: Capabilities) -> Sequence[frozenset[str]]:
+    """Return of each message what of it is to be erased; one look for all that are handled side by side."""
+    items = [[str(message.message_id), *(str(record_id(record)) for record in message.records)] for message in messages]
+    asked = [(message.sender, item) for message, named in zip(messages, items, strict=True) for item in named]
+    async with node.begin() as work:
+        known = await work.erasures.ordered_before(asked)
+    return [
+        frozenset(item for item in named if (message.sender, item) in known)
+        for message, named in zip(messages, items, strict=True)
+    ]
 
 
 # -- what a law keeps ----------------------------------------------------------------------------------------------------

@@ -92,8 +92,8 @@ class Erasures(Protocol):
         """File what is to go; an item of one order that is there stays as it was."""
         ...
 
-    async def ordered_before(self, sender: NodeId, items: Iterable[str]) -> frozenset[str]:
-        """Return which of these items `sender` once ordered erased, and were not refused."""
+    async def ordered_before(self, items: Iterable[tuple[NodeId, str]]) -> frozenset[tuple[NodeId, str]]:
+        """Return which of these (sender, item) the sender once ordered erased, and were not refused."""
         ...
 
     async def came_late(self, sender: NodeId, item: str, found: Found, *, shred_at: datetime) -> None:

@@ -77,7 +77,9 @@ def _drafts(
     drafts = []
     if change is not None:
         act, scopes, at = change
-        told = ConsentChangeBody(act=act, scopes=tuple(sorted(scopes)), records=records, effective_at=at)
+        rested = frozenset(scope for copy in copies for scope in (scopes if copy.scopes is None else copy.scopes))
+        # What else a relative decided is not this node's to know.
+        told = ConsentChangeBody(act=act, scopes=tuple(sorted(scopes & rested or scopes)), records=records, effective_at=at)
         drafts.append(_draft(ConsentChange, first, told, actor, thread))
     order = ErasureOrderBody(records=records, reason=ErasureReason.CONSENT)
     drafts.append(_draft(ErasureOrder, first, order, actor, thread, deadline=now + RECEIPT_WITHIN))
@@ -136,7 +138,8 @@ async def recall_turn(node: Capabilities) -> bool:
         still = {copy.record_id for copy in await work.ledger.to_recall(limit=AT_ONCE)} & set(named)
         if still == set(named):
             await write_orders(still, named, messages, work, now)
-        await _list_outstanding(work, now)
+        if node.timekeeper.skew() is None:
+            await _list_outstanding(work, now)
     if messages:
         node.nudge(Nudge.OUTBOX)
         node.nudge(Nudge.LOG)

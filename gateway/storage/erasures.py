@@ -52,11 +52,13 @@ class SqlErasures:
         if entries:
             await self._connection.execute(insert_new(self._connection, erasures), [_row(entry) for entry in entries])
 
-    async def ordered_before(self, sender: NodeId, items: Iterable[str]) -> frozenset[str]:
-        """Return which of these items `sender` once ordered erased, and were not refused."""
-        here = and_(erasures.c.item.in_(list(items)), erasures.c.ordered_by == sender)
-        statement = select(erasures.c.item).where(here, erasures.c.state != ErasureState.REFUSED.value)
-        return frozenset((await self._connection.execute(statement)).scalars())
+    async def ordered_before(self, items: Iterable[tuple[NodeId, str]]) -> frozenset[tuple[NodeId, str]]:
+        """Return which of these (sender, item) the sender once ordered erased, and were not refused."""
+        asked = frozenset(items)
+        # Not as pairs: SQLite finds several of those only by reading through all of them.
+        here = erasures.c.item.in_(sorted({item for _, item in asked}))
+        statement = select(erasures.c.ordered_by, erasures.c.item).where(here, erasures.c.state != ErasureState.REFUSED.value)
+        return frozenset((NodeId(row.ordered_by), row.item) for row in await self._connection.execute(statement)) & asked
 
     async def came_late(self, sender: NodeId, item: str, found: Found, *, shred_at: datetime) -> None:
         """Note that an item arrived whose erasure was ordered already: it is blocked."""

@@ -6,12 +6,15 @@ What was sealed is unreadable already when its key is gone. This is the second l
 from pathlib import Path
 
 from sqlalchemy import text
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.exc import DBAPIError
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from gateway.storage.engine import error_code
 from gateway.storage.unit_of_work import typed_errors
 
 LARGEST = 512 * 1024 * 1024
 """A file up to this size is rewritten while the node runs: some seconds in which nothing else is written."""
+_LOCKED = "55P03"
 _REWRITTEN = ("inbox", "outbox_bodies", "held_texts", "departures", "leaves", "leaf_staging")
 
 
@@ -36,14 +39,24 @@ async def scrub_main(engine: AsyncEngine, *, largest: int = LARGEST) -> bool:
             size = (await connection.execute(text("SELECT pg_database_size(current_database())"))).scalar_one()
             if size > largest:
                 return False
-            await connection.execute(text("SET statement_timeout = 0"))
-            try:
-                for table in _REWRITTEN:
-                    await connection.execute(text(f"VACUUM FULL {table}"))
-                await connection.execute(text("CHECKPOINT"))
-            finally:
-                await connection.execute(text("SET statement_timeout = 30000"))
-            return True
+            return await _rewrite(connection)
+
+
+async def _rewrite(connection: AsyncConnection) -> bool:
+    """Rewrite the tables, one after another; False when something (a backup) holds one: nobody else must queue behind us."""
+    await connection.execute(text("SET statement_timeout = 0"))
+    await connection.execute(text("SET lock_timeout = 5000"))
+    try:
+        for table in _REWRITTEN:
+            await connection.execute(text(f"VACUUM FULL {table}"))
+    except DBAPIError as error:
+        if error_code(error.orig) != _LOCKED:
+            raise
+        return False
+    finally:
+        await connection.execute(text("SET statement_timeout = 30000"))
+        await connection.execute(text("SET lock_timeout = 0"))
+    return True
 
 
 def _size(engine: AsyncEngine) -> int:
