@@ -16,6 +16,7 @@ from gateway.exchange.submit import submit
 from gateway.exchange.timekeeping import Timekeeper
 from gateway.main.logcheck import check_log
 from gateway.storage.engine import create_engine
+from gateway.storage.erasures import SqlErasures
 from gateway.storage.thread_keys import ThreadKeys
 from keys.leaves import open_leaf
 from tests.gateway import test_recall
@@ -264,3 +265,31 @@ async def test_what_is_said_in_an_erased_thread_is_refused_and_takes_nothing_alo
     assert states[one.message.message_id] == "rejected"
     assert states[other.message.message_id] == "delivered"
     assert NodeId(CNB) == one.message.recipient
+
+
+@pytest.mark.parametrize("step", ["add", "empty"])
+async def test_a_process_that_dies_on_the_way_ends_the_same(federation, monkeypatch, step):
+    """Between the block and the order on file; between the end of the key and the end of the texts."""
+    real, died = getattr(SqlErasures, step), []
+
+    async def dies_once(self, *args, **more):
+        if not died:
+            died.append(step)
+            raise StorageError("simulated")
+        return await real(self, *args, **more)
+
+    monkeypatch.setattr(SqlErasures, step, dies_once)
+    message, _ = await withdrawn(federation)
+    cnb = federation.nodes[CNB]
+    for _ in range(6):
+        federation.clock.forward(hours=6)
+        try:
+            await erase_turn(cnb.capabilities, cnb.operations.scrub)
+        except StorageError:
+            continue
+        await federation.settle()
+    assert died == [step]
+    assert await bodies_of(cnb, message.thread_id) == [(0,)]
+    assert await recall_states(federation) == ["erased"]
+    erased = "SELECT count(*) FROM outbox WHERE kind = 'erasure.receipt'"
+    assert await table(cnb, erased) == [(1,)]

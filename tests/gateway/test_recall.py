@@ -1,5 +1,7 @@
 """A relative takes back a consent (E6): between whole nodes, on SQLite and PostgreSQL. Each "never" and each "test" of it."""
 
+import asyncio
+
 import pytest
 from sqlalchemy import text as sql
 
@@ -9,12 +11,15 @@ from contracts.errors import NotPermittedError, StorageError, UnknownCaseError
 from contracts.fields import RecordType
 from contracts.ids import Code, NodeId, ThreadId
 from contracts.messages import ConsentAct, SearchRequest, SearchRequestBody, Urgency
-from gateway.exchange import erasing, standing
+from gateway.exchange import deliver, erasing, standing
 from gateway.exchange import submit as submit_module
 from gateway.exchange.consenting import Decision, consents_of, decide
 from gateway.exchange.erasing import erase_turn, keep
+from gateway.exchange.ports import DeliveryOutcome
 from gateway.exchange.recalling import recall_turn
+from gateway.exchange.states import OutboxState
 from gateway.exchange.submit import Draft, submit
+from gateway.storage.engine import create_engine
 from tests.conftest import new_postgresql_database
 from tests.gateway.test_exchange import CANARY, row, send, table
 from tests.simulator.federation import simulated_federation
@@ -314,9 +319,7 @@ async def test_nobody_erases_what_another_sent(quick):
         assert await work.erasures.find(NodeId(ICRC), [record]) == {}
         found = await work.erasures.find(NodeId(MBMID), [record])
     assert found[record].whole
-    from sqlalchemy.ext.asyncio import create_async_engine  # a stranger's message in the same thread
-
-    engine = create_async_engine(cnb.config.main_database)
+    engine = create_engine(cnb.config.main_database)  # a stranger's message in the same thread
     async with engine.begin() as connection:
         columns = "message_id, kind, thread_id, body, state, attempts, due_ms, received_ms, expires_ms"
         await connection.execute(sql(f"INSERT INTO inbox (sender, {columns}) SELECT 'gt.minex', {columns} FROM inbox"))
@@ -362,3 +365,39 @@ async def test_narrowed_to_fewer_recipients_the_others_give_it_back(quick):
     assert decided.ordered == {CNB: 1}
     assert limits != NO_LIMITS
     assert erasing.SHRED_AFTER < erasing.SHRED_BY < erasing.RECEIPT_BY
+
+
+@pytest.mark.parametrize(("came", "ends"), [(OutboxState.DELIVERED, "delivered"), (OutboxState.WAITING, "withdrawn")])
+async def test_what_a_delivery_has_in_hand_ends_as_its_receipt_says(federation, came, ends):
+    folio, case = await a_case(federation)
+    await says(federation, folio, said(ConsentAct.GIVEN, "c3", "c4"))
+    message = await asks(federation, case)
+    mbmid, now = federation.nodes[MBMID].capabilities, federation.clock.now()
+    async with mbmid.begin() as work:
+        [item] = await work.outbox.claim(NodeId(CNB), owner="worker:1", now=now, lease=deliver.LEASE, limit=9)
+    decided = await says(federation, folio, said(ConsentAct.WITHDRAWN, "c4"))
+    assert decided.under_way == (message.message_id,)
+    receipt = "r" if came is OutboxState.DELIVERED else None
+    outcome = DeliveryOutcome(item.message_id, came, receipt=receipt)
+    await deliver._finish(NodeId(CNB), [outcome], mbmid, owner="worker:1", next_attempt=None)
+    kept = "SELECT o.state, b.receipt, length(b.envelope) FROM outbox o JOIN outbox_bodies b ON o.message_id = b.message_id"
+    assert await table(federation.nodes[MBMID], f"{kept} WHERE o.message_id = '{message.message_id}'") == [(ends, receipt, 0)]
+    assert await recall_states(federation) == ["ordered"]
+
+
+async def test_a_send_and_a_withdrawal_at_once_leave_nothing_that_nobody_recalls(federation):
+    """Either the send came first, and is taken back or recalled, or the withdrawal did, and it was refused."""
+    mbmid, refused = federation.nodes[MBMID].capabilities, 0
+    for number in range(8):
+        ref = f"caso-{number}"
+        await asks(federation, ref, to=ICRC, scopes=("c6",))
+        await decide(ref, said(ConsentAct.GIVEN, "c3", "c4"), mbmid, actor=mbmid.pseudonyms.actor("x"))
+        send = submit([question(federation, ref)], mbmid)
+        take = decide(ref, said(ConsentAct.WITHDRAWN, "c4"), mbmid, actor=mbmid.pseudonyms.actor("x"))
+        results = await asyncio.gather(*((send, take) if number % 2 else (take, send)), return_exceptions=True)
+        failed = [result for result in results if isinstance(result, Exception)]
+        assert all(isinstance(result, NotPermittedError) for result in failed)
+        refused += len(failed)
+    states = await recall_states(federation)
+    assert set(states) <= {"withdrawn", "ordered"}
+    assert len(states) + refused == 8
