@@ -13,6 +13,7 @@ from gateway.exchange.erasure_ports import EraserWatch, Erasure, ErasureState, F
 from gateway.exchange.states import InboxState, OutboxState
 from gateway.storage.case_tables import departures, disclosures, exchanges, held_texts
 from gateway.storage.erasure_tables import UNANSWERED, WAITS, erasing_watch, erasures, legal_holds, received_records
+from gateway.storage.outbox import change_bodies
 from gateway.storage.rows import from_json, from_ms, insert_new, insert_or_change, maybe_from_ms, to_json, to_ms
 from gateway.storage.tables import cases, inbox, leaf_staging, leaves, outbox, outbox_bodies
 from keys.leaves import without_person
@@ -133,17 +134,16 @@ class SqlErasures:
 
     async def _empty_whole(self, threads: Sequence[ThreadId]) -> set[str]:
         went = outbox.c.thread_id.in_(list(threads))
-        messages = set((await self._connection.execute(select(outbox.c.message_id).where(went))).scalars())
-        gone = {"body": _NOTHING, "envelope": _NOTHING, "manifest": "{}"}
-        bodies = update(outbox_bodies).where(outbox_bodies.c.message_id.in_(sorted(messages)))
-        await self._connection.execute(bodies.values(gone))
+        keys = (await self._connection.execute(select(outbox.c.lane, outbox.c.message_id).where(went))).all()
+        sent = [(row.lane, row.message_id) for row in keys]
+        await change_bodies(self._connection, sent, body=_NOTHING, envelope=_NOTHING, manifest="{}")
         await self._connection.execute(update(outbox).where(went).values(retain_ms=None))
         texts = update(held_texts).where(held_texts.c.thread_id.in_(list(threads)))
         await self._connection.execute(texts.values(sealed=_NOTHING))
         drafts = update(departures).where(departures.c.thread_id.in_(list(threads)))
         await self._connection.execute(drafts.values(sealed=_NOTHING))
         await self._connection.execute(update(cases).where(cases.c.thread_id.in_(list(threads))).values(state="erased"))
-        return messages
+        return {message_id for _, message_id in sent}
 
     async def _forget(self, table: Any, key: tuple[Any, ...], messages: Sequence[str]) -> None:
         """Leave of the leaves of these messages what speaks of the exchange, and nothing of a person (SPEC 7.1)."""
@@ -160,9 +160,9 @@ class SqlErasures:
         await self._connection.execute(update(inbox).where(came).values(state=InboxState.DONE.value, last_error="erased"))
         went = and_(outbox.c.thread_id.in_(list(threads)), outbox.c.state == OutboxState.WAITING.value)
         ended = {"state": OutboxState.WITHDRAWN.value, "reason": "erased", "ended_ms": to_ms(now)}
-        taken = (await self._connection.execute(update(outbox).where(went).values(ended).returning(outbox.c.message_id))).all()
-        bodies = update(outbox_bodies).where(outbox_bodies.c.message_id.in_([row.message_id for row in taken]))
-        await self._connection.execute(bodies.values(envelope=_NOTHING))
+        taken = update(outbox).where(went).values(ended).returning(outbox.c.lane, outbox.c.message_id)
+        keys = [(row.lane, row.message_id) for row in await self._connection.execute(taken)]
+        await change_bodies(self._connection, keys, envelope=_NOTHING)
 
     async def outlived(self, *, now: datetime, limit: int) -> Sequence[ThreadId]:
         """Return threads every message of which has outlived its time to be kept, and that nothing waits in."""

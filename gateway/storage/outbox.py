@@ -239,11 +239,11 @@ class SqlOutbox:
             return frozenset()
         here = and_(outbox.c.message_id.in_(list(messages)), outbox.c.state == OutboxState.WAITING)
         end = {"state": OutboxState.WITHDRAWN.value, "reason": reason, "ended_ms": to_ms(now)}
-        taken = update(outbox).where(here).values(end).returning(outbox.c.message_id)
-        found = frozenset(MessageId(row.message_id) for row in await self._connection.execute(taken))
-        bodies = update(outbox_bodies).where(outbox_bodies.c.message_id.in_(sorted(found)))
-        await self._connection.execute(bodies.values(envelope=b""))
-        return found
+        taken = (
+            await self._connection.execute(update(outbox).where(here).values(end).returning(outbox.c.lane, outbox.c.message_id))
+        ).all()
+        await change_bodies(self._connection, [(row.lane, row.message_id) for row in taken], envelope=b"")
+        return frozenset(MessageId(row.message_id) for row in taken)
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -282,6 +282,13 @@ class SqlOutbox:
             await self._connection.execute(_LANE_ANSWERED, ours | {"b_moment": moment})
         else:
             await self._connection.execute(_LANE_SILENT, ours | {"b_next": to_ms(next_attempt)})
+
+
+async def change_bodies(connection: AsyncConnection, keys: Sequence[tuple[str, str]], **values: Any) -> None:
+    """Change what is kept of messages, by their whole keys: by their ids alone it would read through all there are."""
+    if keys:
+        rows = [{"b_lane": lane, "b_message_id": message_id} | values for lane, message_id in keys]
+        await connection.execute(_change(outbox_bodies, tuple(values)), rows)
 
 
 # -- statements, built once ----------------------------------------------------------------------------------------------
