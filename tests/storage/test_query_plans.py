@@ -270,6 +270,31 @@ async def test_no_statement_of_an_exchange_reads_through_a_large_table(node):
     assert await faults(node) == []
 
 
+async def test_no_statement_of_an_erasure_reads_through_a_large_table(node):
+    await an_exchange(node, 0)
+    node.noted.clear()
+    threads = [ThreadId(uuid7(1, number.to_bytes(10))) for number in (901, 902)]
+    ids = [_message(number) for number in (901, 902)]
+    async with node.begin() as work:
+        await work.outbox.onward(ids)
+        await work.outbox.withdraw(ids, reason="consent-withdrawn", now=NOW)
+        await work.erasures.find(PEER, ids)
+        await work.erasures.ordered_before([(PEER, item) for item in ids])
+        await work.erasures.due(now=NOW, limit=50)
+        await work.erasures.waiting(limit=50)
+        await work.erasures.end_queued(threads, now=NOW)
+        await work.erasures.empty(threads)
+        await work.erasures.empty(threads, only_from=PEER)
+        await work.erasures.answerable(limit=50)
+        await work.erasures.unanswered_since(NOW, limit=50)
+        await work.erasures.outlived(now=NOW, limit=50)
+        await work.erasures.case_refs(str(threads[0]))
+        await work.ledger.to_recall(limit=50)
+        await work.ledger.outstanding()
+    assert len({statement for _, statement, _ in node.noted}) > 20, "control: the statements were noted"
+    assert await faults(node) == []
+
+
 PLANTED = (
     "SELECT count(*) FROM seen WHERE receipt = 'r'",
     "SELECT thread_id FROM cases ORDER BY opened_ms DESC",
