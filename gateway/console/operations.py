@@ -21,6 +21,7 @@ from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.deliver import pause_peer, retry_now
 from gateway.exchange.desk import DeskRow, send_rows
 from gateway.exchange.erasing import Scrub
+from gateway.exchange.ports import BeginUnitOfWork
 from gateway.exchange.reconcile import give_up
 from gateway.exchange.states import InboxState, OutboxState
 from gateway.exchange.submit import Draft
@@ -105,6 +106,8 @@ class Operations:
     copy_register: Callable[[Collection[str]], RegisterCopy]
     health: Callable[[], Health]
     scrub: Scrub
+    look: BeginUnitOfWork
+    """Opens a transaction that only reads: it never waits for one that writes (DESIGN ruling 20)."""
     digest: Callable[[str, bytes], bytes]
     """A keyed digest for a purpose: equal content, equal digest on this node; tells nobody else anything."""
 

@@ -5,6 +5,7 @@ Who a relative is travels in a body and is kept as a keyed digest; what an addre
 
 from asyncio import IncompleteReadError
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from typing import Any, TypeVar
 
@@ -42,6 +43,7 @@ class RecallApi:
     def __init__(self, operations: Operations, watch: Watch) -> None:
         self._operations = operations
         self._node = operations.node
+        self._looking = replace(operations.node, begin=operations.look)
         self._watch = watch
 
     def routes(self) -> tuple[Route, ...]:
@@ -60,7 +62,7 @@ class RecallApi:
     # -- what relatives decide -----------------------------------------------------------------------------------------
 
     async def _consents(self, request: web.Request) -> web.Response:
-        events, holding = await consents_of(request.match_info["case"], self._node)
+        events, holding = await consents_of(request.match_info["case"], self._looking)
         standing = [
             {
                 "relative": str(relative),
@@ -124,7 +126,7 @@ class RecallApi:
     # -- who has what --------------------------------------------------------------------------------------------------
 
     async def _who_has(self, request: web.Request) -> web.Response:
-        async with self._node.begin() as work:
+        async with self._looking.begin() as work:
             refs = await known_case(request.match_info["case"], work)
             entries = [entry for ref in refs for entry in await work.ledger.of_case(ref)]
         trust = self._node.trust()
@@ -134,7 +136,7 @@ class RecallApi:
     # -- what is to go -------------------------------------------------------------------------------------------------
 
     async def _erasure(self, _request: web.Request) -> web.Response:
-        return json_answer(_plan(await plan(self._node), self._node.clock.now()))
+        return json_answer(_plan(await plan(self._looking), self._node.clock.now()))
 
     async def _run(self, request: web.Request) -> web.Response:
         body = await self._body(request, frozenset(), frozenset({"go_on"}))

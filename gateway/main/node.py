@@ -21,7 +21,7 @@ from gateway.exchange.assigning import Assignments, OfficeRule
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.erasing import Scrub
 from gateway.exchange.leases import new_owner, take_back
-from gateway.exchange.ports import Clock, Nudge, Randomness, StagedLeaf, Transport
+from gateway.exchange.ports import BeginUnitOfWork, Clock, Nudge, Randomness, StagedLeaf, Transport
 from gateway.exchange.receive import Door, UnauthenticatedCounter
 from gateway.exchange.timekeeping import Timekeeper
 from gateway.exchange.together import Together
@@ -196,7 +196,8 @@ async def open_node(  # noqa: PLR0913 - what a test may stand in for
         trust.node = capabilities
         await trust.follow()
         scrub = partial(scrub_main, engine)
-        yield _assemble(config, capabilities, trust, sql_log, ReadModels(read_engine), vault, keys, wake, people, scrub)
+        look = unit_of_work_factory(read_engine)
+        yield _assemble(config, capabilities, trust, sql_log, ReadModels(read_engine), vault, keys, wake, people, scrub, look)
 
 
 def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
@@ -210,6 +211,7 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
     wake: Mapping[Nudge, asyncio.Event],
     people: PeopleDesk,
     scrub: Scrub,
+    look: BeginUnitOfWork,
 ) -> Node:
     strangers = UnauthenticatedCounter()
     workers = config.workers
@@ -242,6 +244,7 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
         health=lambda: Health({loop.name: loop.health.failures_in_a_row < 3 for loop in loops}),
         scrub=scrub,
         digest=vault.digest,
+        look=look,
     )
     return Node(
         config=config,

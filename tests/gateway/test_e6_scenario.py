@@ -1,5 +1,9 @@
 """E6, a withdrawn consent, as its people live it: through the private port of a running node, down to what the family reads."""
 
+import asyncio
+import json
+import re
+import sys
 from pathlib import Path
 
 import pytest
@@ -9,7 +13,10 @@ from contracts.codec import decode_message
 from contracts.consents import may_search_internally
 from contracts.errors import NotPermittedError
 from contracts.ids import Code, MessageId
+from gateway.cli import run
 from gateway.cli.cases import told
+from gateway.cli.sessions import KeptSession, SessionFile
+from gateway.config import load_config
 from gateway.console.private import PrivateApi
 from gateway.exchange.consenting import consents_of
 from gateway.exchange.erasing import keep
@@ -200,3 +207,55 @@ async def test_what_is_to_go_is_shown_run_and_kept_by_those_who_may(story):
     status, found = await story.call("POST", "erasure/run", {"go_on": True}, who=dpo)
     assert status == 200
     assert found["last_run"] is not None
+
+
+async def test_the_commands_say_what_happened(story, monkeypatch, capsys, tmp_path):
+    """The same on the command line, against the port, as an officer who signed in."""
+    await send(story.federation, row())
+    await story.federation.settle()
+    [(folio, thread)] = await table(story.node, "SELECT folio, thread_id FROM cases WHERE kind = 'report'")
+    config = tmp_path / "commands.toml"
+    served = f"[private]\nport = {story.client.port}"
+    made = (Path(story.node.config.data) / "paradero.toml").read_text()
+    config.write_text(re.sub(r"\[private\]\nport = \d+", served, made))
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "own"))
+    token = await hired_at(story.node.people, "officer@igm", login="cli.ficticia")
+    who = load_config(config)
+    assert who.private.port == story.client.port
+    SessionFile(who).write(KeptSession("cli.ficticia", token, "2030-01-01T00:00:00+00:00"), "d")
+
+    async def paradero(*words):
+        monkeypatch.setattr(sys, "argv", ["paradero", *words, "--config", str(config)])
+        code = await asyncio.to_thread(run)
+        said = capsys.readouterr()
+        return code, said.out + said.err
+
+    options = ("--relative", "hija", "--form", "written", "--language", "es")
+    code, said = await paradero("consent", "grant", folio, "--scope", "c3", "--scope", "c4", *options)
+    assert code == 0, said
+    assert "Anotado para r:" in said
+    assert "México, vía restringida" in said
+    await asks(story.federation, thread)
+    await story.federation.settle()
+    code, said = await paradero("case", "who-has", folio)
+    assert code == 0, said
+    assert "lo tiene" in said
+    code, said = await paradero("consent", "narrow", folio, "--scope", "c4", *options)
+    assert code == 2
+    assert "Qué hacer:" in said
+    code, said = await paradero("consent", "withdraw", folio, "--scope", "c4", *options)
+    assert code == 0, said
+    assert "se ordena borrar 1 copia(s)" in said
+    code, said = await paradero("case", "who-has", folio, "--lang", "en")
+    assert "was ordered to erase it" in said
+    code, said = await paradero("consent", "show", folio, "--json")
+    assert [line["scope"] for line in json.loads(said)["in_force"]] == ["c3"]
+    code, said = await paradero("case", "who-has", "Ficticia de Tal")
+    assert code == 2
+    code, said = await paradero("case", "who-has", "MBMID-2026-000099")
+    assert code == 4
+    code, said = await paradero("erasure", "run")
+    assert code == 5  # an officer of cases does not run it
+    code, said = await paradero("erasure", "keep", str(thread), "--basis", "consent")
+    assert code == 5
