@@ -16,10 +16,10 @@ from contracts.ids import ActorPseudonym, Code, MessageId, NodeId, RecordId, Thr
 from contracts.leaves import LeafEvent, LeafFields
 from contracts.messages import CaseMessage, ErasureOrder, ErasureReceipt, ErasureReceiptBody
 from contracts.messages.consents import RefusedErasure
-from gateway.exchange.bookkeeping import record_id
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.erasure_ports import EraserWatch, Erasure, ErasureState, Found, ItemKind, LegalHold
 from gateway.exchange.ports import Nudge, StagedLeaf, UnitOfWork
+from gateway.exchange.presented import record_id_of
 from gateway.exchange.recalling import RIGHTS, RIGHTS_BASIS, recall_turn
 from gateway.exchange.submit import Draft, enqueue, prepare
 
@@ -111,7 +111,7 @@ async def came_after_its_order(message: CaseMessage, node: Capabilities) -> bool
 
 async def _ordered_before(messages: Sequence[CaseMessage], node: Capabilities) -> Sequence[frozenset[str]]:
     """Return of each message what of it is to be erased; one look for all that are handled side by side."""
-    items = [[str(message.message_id), *(str(record_id(record)) for record in message.records)] for message in messages]
+    items = [[str(message.message_id), *(str(record_id_of(record)) for record in message.records)] for message in messages]
     asked = [(message.sender, item) for message, named in zip(messages, items, strict=True) for item in named]
     async with node.begin() as work:
         known = await work.erasures.ordered_before(asked)
