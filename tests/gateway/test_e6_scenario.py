@@ -1,6 +1,7 @@
 """E6, a withdrawn consent, as its people live it: through the private port of a running node, down to what the family reads."""
 
 import asyncio
+import itertools
 import json
 import re
 import sys
@@ -49,12 +50,12 @@ class Story:
 
     def __init__(self, federation, client, node):
         self.federation, self.client, self.node = federation, client, node
-        self._tokens = {}
+        self._number = itertools.count(1)
 
     async def call(self, method, path, body=None, *, who="officer@igm"):
-        if who not in self._tokens:
-            self._tokens[who] = await hired_at(self.node.people, who, login=f"p{len(self._tokens)}.ficticia")
-        headers = {"Authorization": f"Bearer {self._tokens[who]}"}
+        # Somebody new each time: days pass between calls, and sessions end.
+        token = await hired_at(self.node.people, who, login=f"p{next(self._number)}.ficticia")
+        headers = {"Authorization": f"Bearer {token}"}
         answer = await self.client.request(method, f"/api/v1/{path}", json=body, headers=headers)
         return answer.status, await answer.json(content_type=None)
 
@@ -101,7 +102,7 @@ async def test_a_daughter_is_threatened_and_takes_it_back(story):  # noqa: PLR09
         await asks(federation, thread)
     # unreachable nodes are listed daily, once a day
     for _ in range(2):
-        await erase(federation, hours=12)
+        await erase(federation, hours=12, reachable=False)
     listed = await table(story.node, "SELECT subject, peer FROM alarms WHERE code = 'recall-outstanding'")
     assert {peer for _, peer in listed} == {CNB}
     assert 2 <= len({subject for subject, _ in listed}) == len(listed) <= 3

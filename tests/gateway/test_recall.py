@@ -92,14 +92,17 @@ async def asks(federation, case_ref, **more):
     return prepared.message
 
 
-async def erase(federation, *, hours=0, step=6):
+async def erase(federation, *, hours=0, step=6, reachable=True):
     """Turns of every node's eraser, as its loop would do them while time passes."""
     for _ in range(0, hours + 1, step):
         for name in federation.nodes:
             node = federation.nodes[name]
             while await erase_turn(node.capabilities, node.operations.scrub):
                 pass
-        await federation.settle()
+        if reachable:
+            await federation.settle()
+        else:
+            await federation.turn()
         federation.clock.forward(hours=step if hours else 0)
 
 
