@@ -73,7 +73,9 @@ def _copy(name: str, sent: str, rows: Sequence[dict[str, Any]], lang: Lang) -> l
     until = first["keep_until"][:10]
     lines += [f"  {'Puede conservarlo hasta' if es else 'May keep it until'}: {until}."]
     if any(row["overdue"] for row in rows):
-        lines += ["  Ese plazo ya venció y no consta que lo borrara." if es else "  That has passed, and nothing says it is gone."]
+        lines += [
+            "  Ese plazo ya venció y no consta que lo borrara." if es else "  That has passed, and nothing says it is gone."
+        ]
     return lines
 
 

@@ -28,7 +28,8 @@ Scopes = Annotated[list[Scope], typer.Option("--scope", help="Ámbito, de c1 a c
 Form = Annotated[ConsentForm, typer.Option("--form", help="Cómo lo dio. How it was given.")]
 Language = Annotated[str, typer.Option(help="En qué idioma se explicó y decidió (BCP 47), por ejemplo kjb. The language.")]
 Witness = Annotated[
-    str | None, typer.Option(help="Testigo; lo exigen la huella y la palabra. A witness; fingerprints and spoken words need one.")
+    str | None,
+    typer.Option(help="Testigo; lo exigen la huella y la palabra. A witness; fingerprints and spoken words need one."),
 ]
 Recipients = Annotated[list[str] | None, typer.Option("--to", help="Sólo a este nodo; se repite. Only to this node.")]
 Purposes = Annotated[list[str] | None, typer.Option("--purpose", help="Sólo para este fin; se repite. Only for this purpose.")]
@@ -38,7 +39,7 @@ Reason = Annotated[str | None, typer.Option(help="Motivo, un código: threat. Se
 
 
 @app.command()
-def grant(  # noqa: PLR0913, PLR0917 - a command's options
+def grant(
     case: Case,
     relative: Relative,
     scope: Scopes,
@@ -58,7 +59,7 @@ def grant(  # noqa: PLR0913, PLR0917 - a command's options
 
 
 @app.command()
-def narrow(  # noqa: PLR0913, PLR0917 - a command's options
+def narrow(
     case: Case,
     relative: Relative,
     scope: Scopes,
@@ -73,15 +74,19 @@ def narrow(  # noqa: PLR0913, PLR0917 - a command's options
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:
-    """Reduce lo autorizado a lo que se diga aquí; lo demás se manda borrar. Narrow a consent; what falls outside is recalled."""
+    """Reduce lo autorizado a lo que se diga aquí; lo demás se manda borrar. Narrow a consent; the rest is recalled."""
     limits = _limits(to, purpose, field, until)
     if not limits:
-        fail(ExitCode.USAGE, "No dice a qué se reduce.", advice="Dé --to, --purpose, --field o --until; o use `consent withdraw`.")
+        fail(
+            ExitCode.USAGE,
+            "No dice a qué se reduce.",
+            advice="Dé --to, --purpose, --field o --until; o use `consent withdraw`.",
+        )
     _send(case, ConsentAct.NARROWED, relative, scope, language, form, witness, reason, limits, config, as_json=as_json)
 
 
 @app.command()
-def withdraw(  # noqa: PLR0913, PLR0917 - a command's options
+def withdraw(
     case: Case,
     relative: Relative,
     scope: Scopes,
@@ -103,7 +108,14 @@ def show(case: Case, config: Config = None, as_json: AsJson = False) -> None:
     if as_json:
         print_json(answer)
         return
-    columns = {"relative": "FAMILIAR", "scope": "ÁMBITO", "scope_es": "QUÉ", "form": "CÓMO", "language": "IDIOMA", "limits": "LÍMITES"}
+    columns = {
+        "relative": "FAMILIAR",
+        "scope": "ÁMBITO",
+        "scope_es": "QUÉ",
+        "form": "CÓMO",
+        "language": "IDIOMA",
+        "limits": "LÍMITES",
+    }
     print_table("Vale hoy", columns, [row | {"limits": _told(row["limits"])} for row in answer["in_force"]])
     if not answer["internal_search"]:
         out.print("Sin autorización para buscar en los propios archivos; sólo se busca por deber.", markup=False)
@@ -118,11 +130,15 @@ def show(case: Case, config: Config = None, as_json: AsJson = False) -> None:
 def case_named(text: str) -> str:
     """Return a case as an address may hold it; end the command where it is no folio, thread or reference."""
     if not _CASE.fullmatch(text):
-        fail(ExitCode.USAGE, "Eso no es un caso.", advice="Dé su folio, por ejemplo MBMID-2026-000001, o un hilo; nunca un nombre.")
+        fail(
+            ExitCode.USAGE,
+            "Eso no es un caso.",
+            advice="Dé su folio, por ejemplo MBMID-2026-000001, o un hilo; nunca un nombre.",
+        )
     return text
 
 
-def _send(  # noqa: PLR0913, PLR0917 - what the three commands share
+def _send(
     case: str,
     act: ConsentAct,
     relative: str,
@@ -165,12 +181,12 @@ def _tell(answer: dict[str, Any]) -> None:
     for row in answer["ordered"]:
         out.print(f"  {row['node']}: se ordena borrar {row['copies']} copia(s); responde en 72 h.", markup=False)
     for peer in answer["untold"]:
-        out.print(f"  {peer}: tiene copia y ahora no se le puede avisar; se intenta sin parar y se avisa cada día.", markup=False)
+        out.print(
+            f"  {peer}: tiene copia y ahora no se le puede avisar; se intenta sin parar y se avisa cada día.", markup=False
+        )
 
 
-def _limits(
-    to: list[str] | None, purposes: list[str] | None, fields: list[str] | None, until: str | None
-) -> dict[str, Any]:
+def _limits(to: list[str] | None, purposes: list[str] | None, fields: list[str] | None, until: str | None) -> dict[str, Any]:
     limits: dict[str, Any] = {
         name: sorted(set(items)) for name, items in (("recipients", to), ("purposes", purposes), ("fields", fields)) if items
     }

@@ -78,7 +78,11 @@ def keep(
 ) -> None:
     """Conserva un hilo porque una ley lo manda, aunque se ordene borrarlo. Keep a thread because a law says so."""
     answer = LocalNode.from_option(config).send("/api/v1/erasure/keep", {"thread": thread, "basis": basis})
-    _done(answer, f"{answer.get('thread')}: se conserva por {answer.get('basis')}; a quien ordene borrarlo se le dirá.", as_json=as_json)
+    _done(
+        answer,
+        f"{answer.get('thread')}: se conserva por {answer.get('basis')}; a quien ordene borrarlo se le dirá.",
+        as_json=as_json,
+    )
 
 
 @app.command()

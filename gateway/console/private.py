@@ -11,10 +11,10 @@ from gateway.console.access import PRINCIPAL, Doorkeeper, Open, Route, people_pr
 from gateway.console.answers import json_answer, problem
 from gateway.console.operations import Operations, Sender
 from gateway.console.people import PeopleApi
+from gateway.console.recall import RecallApi
 from gateway.console.referrals import WorkApi
 from gateway.console.requests import RequestsApi
 from gateway.exchange.gate import SOFTWARE
-from gateway.console.recall import RecallApi
 from gateway.exchange.states import OutboxState
 from gateway.people.desk import PeopleDesk
 from gateway.people.errors import PeopleError

@@ -184,7 +184,9 @@ def _of_a_case(handler: _Handler) -> _Handler:
         except UnknownCaseError:
             return problem(404, "not-found", "Este nodo no tiene ese caso.", "Dé su folio, o un hilo de `GET /api/v1/cases`.")
         except SchemaError:
-            advice = "La huella y lo dicho de palabra llevan testigo (--witness); un consentimiento heredado llega con un archivo."
+            advice = (
+                "La huella y lo dicho de palabra llevan testigo (--witness); un consentimiento heredado llega con un archivo."
+            )
             return problem(422, "schema", "Así no vale ese consentimiento.", advice)
 
     return told
@@ -192,7 +194,7 @@ def _of_a_case(handler: _Handler) -> _Handler:
 
 def _text(body: Mapping[str, Any], name: str) -> str:
     value = body[name]
-    if not isinstance(value, str) or not value.strip() or len(value) > 200:  # noqa: PLR2004 - longer than any name of an office
+    if not isinstance(value, str) or not value.strip() or len(value) > 200:
         raise InvalidError(f"{name} es un texto corto.")
     return value
 

@@ -169,7 +169,7 @@ async def _say_not_handled(message: CaseMessage, node: Capabilities) -> Sequence
         return ()
 
 
-async def handle_message(message: CaseMessage, node: Capabilities) -> Sequence[Draft]:  # noqa: C901, PLR0912 - a line a type
+async def handle_message(message: CaseMessage, node: Capabilities) -> Sequence[Draft]:  # noqa: C901, PLR0912, PLR0915 - a line a type
     """Do what a message asks of this node and return what we answer.
 
     Raises:

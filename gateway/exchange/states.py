@@ -29,9 +29,7 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     "inbox.quarantined": frozenset({"inbox.waiting"}),
     "inbox.not-handled": frozenset({"inbox.waiting"}),
     "inbox.done": frozenset(),
-    "outbox.waiting": frozenset(
-        {"outbox.waiting", "outbox.delivered", "outbox.rejected", "outbox.withdrawn", "outbox.dead"}
-    ),
+    "outbox.waiting": frozenset({"outbox.waiting", "outbox.delivered", "outbox.rejected", "outbox.withdrawn", "outbox.dead"}),
     "outbox.delivered": frozenset({"outbox.waiting"}),  # the peer lost it and asks again (SPEC 8.7)
     "outbox.rejected": frozenset(),
     "outbox.withdrawn": frozenset({"outbox.delivered", "outbox.rejected"}),  # it was under way: the receipt tells the truth

@@ -199,5 +199,9 @@ def _inbox_row(arrival: Arrival) -> dict[str, object]:
 
 
 def _record_rows(arrival: Arrival) -> list[dict[str, object]]:
-    came: dict[str, object] = {"sender": arrival.key.sender, "message_id": arrival.key.message_id, "thread_id": arrival.thread_id}
+    came: dict[str, object] = {
+        "sender": arrival.key.sender,
+        "message_id": arrival.key.message_id,
+        "thread_id": arrival.thread_id,
+    }
     return [came | {"record_id": record} for record in arrival.records]

@@ -73,7 +73,7 @@ async def opened(node, kind):
     return [decode_message((await node.capabilities.bodies.open(t, MessageId(m), b)).payload) for t, m, b in rows]
 
 
-async def test_a_daughter_is_threatened_and_takes_it_back(story):  # noqa: PLR0915 - a story, told once from end to end
+async def test_a_daughter_is_threatened_and_takes_it_back(story):
     federation = story.federation
     person = row()
     await send(federation, person)

@@ -60,9 +60,7 @@ class Bodies(Protocol):
     `seal` returns only when the thread's key is durable: call it before the transaction that stores the body.
     """
 
-    async def seal(
-        self, items: Sequence[tuple[ThreadId, MessageId, Provable]], *, arriving: bool = False
-    ) -> Sequence[bytes]:
+    async def seal(self, items: Sequence[tuple[ThreadId, MessageId, Provable]], *, arriving: bool = False) -> Sequence[bytes]:
         """Return each message sealed under its thread's key, bound to its message id. Only proven ones are taken.
 
         `arriving`: it came from a peer, and is kept where its thread is blocked too, so that it is erased with it.
