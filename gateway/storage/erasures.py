@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, and_, bindparam, func, select, union, update
+from sqlalchemy import ColumnElement, Select, and_, bindparam, func, or_, select, union, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.ids import ActorPseudonym, Code, Folio, NodeId, ThreadId
@@ -19,6 +19,9 @@ from gateway.storage.tables import cases, inbox, leaf_staging, leaves, outbox, o
 from keys.leaves import without_person
 
 _NOTHING = b""
+TOGETHER = 500
+MOST_AT_A_LOOK = 20_000
+"""Messages past their time that one look goes through; what is left over is seen at the next one."""
 
 
 class SqlErasures:
@@ -122,11 +125,13 @@ class SqlErasures:
 
     async def empty(self, threads: Sequence[ThreadId], *, only_from: NodeId | None = None) -> None:
         """Take the sealed texts of these threads out of every table, and what their leaves say of a person."""
-        came: ColumnElement[bool] = inbox.c.thread_id.in_(list(threads))
-        if only_from is not None:
-            came = and_(came, inbox.c.sender == only_from)
-        messages = set((await self._connection.execute(select(inbox.c.message_id).where(came))).scalars())
-        await self._connection.execute(update(inbox).where(came).values(body=_NOTHING, retain_ms=None))
+        came = select(inbox.c.sender, inbox.c.message_id).where(inbox.c.thread_id.in_(list(threads)))
+        # Chosen here: asked for the sender too, SQLite would read through all that ever came from there.
+        keys = [row for row in await self._connection.execute(came) if only_from in (None, row.sender)]
+        messages = {row.message_id for row in keys}
+        if keys:
+            gone = [{"b_sender": row.sender, "b_message_id": row.message_id} for row in keys]
+            await self._connection.execute(_EMPTIED, gone)
         if only_from is None:
             messages |= await self._empty_whole(threads)
         for table, key in ((leaves, (leaves.c.epoch, leaves.c.leaf_index)), (leaf_staging, (leaf_staging.c.id,))):
@@ -166,20 +171,18 @@ class SqlErasures:
 
     async def outlived(self, *, now: datetime, limit: int) -> Sequence[ThreadId]:
         """Return threads every message of which has outlived its time to be kept, and that nothing waits in."""
-        moment = to_ms(now)
-        over = union(
-            select(inbox.c.thread_id).where(inbox.c.retain_ms.is_not(None), inbox.c.retain_ms <= moment),
-            select(outbox.c.thread_id).where(outbox.c.retain_ms.is_not(None), outbox.c.retain_ms <= moment),
-        ).subquery()
-        thread = over.c.thread_id
-        marked = select(erasures.c.item).where(erasures.c.thread_id == thread, WAITS).exists()
-        rows = await self._connection.execute(
-            select(thread)
-            .where(~_alive(inbox, thread, moment), ~_alive(outbox, thread, moment), ~marked, ~_held(thread))
-            .order_by(thread)
-            .limit(limit)
-        )
-        return [ThreadId(row.thread_id) for row in rows]
+        moment, found = to_ms(now), list[str]()
+        candidates = [
+            row.thread_id for table in (inbox, outbox) for row in await self._connection.execute(_past(table, moment))
+        ]
+        threads = list(dict.fromkeys(candidates))
+        for start in range(0, len(threads), TOGETHER):
+            some = threads[start : start + TOGETHER]
+            kept = {row.thread_id for check in _reasons(some, moment) for row in await self._connection.execute(check)}
+            found += [thread for thread in some if thread not in kept]
+            if len(found) >= limit:
+                break
+        return [ThreadId(thread) for thread in found[:limit]]
 
     async def threads(self) -> int:
         """Return how many threads there are."""
@@ -262,22 +265,36 @@ class SqlErasures:
         return (await self._connection.execute(found)).scalars().all()
 
 
-def _alive(table: Any, thread: ColumnElement[Any], moment: int) -> ColumnElement[bool]:
-    """Whether something in a thread may still be kept, is not yet dealt with, or came before we wrote down for how long."""
-    kept = table.c.retain_ms > moment
-    unknown = and_(table.c.retain_ms.is_(None), _has_text(table))
-    return select(table.c.message_id).where(table.c.thread_id == thread, kept | unknown | (table.c.state == "waiting")).exists()
+_EMPTIED = (
+    update(inbox)
+    .where(inbox.c.sender == bindparam("b_sender"), inbox.c.message_id == bindparam("b_message_id"))
+    .values(body=_NOTHING, retain_ms=None)
+)
 
 
-def _has_text(table: Any) -> ColumnElement[bool]:
-    if table is inbox:
-        return func.length(inbox.c.body) > 0
+def _past(table: Any, moment: int) -> Select[Any]:
+    """Threads with a message past its time, the oldest first."""
+    over = select(table.c.thread_id).where(table.c.retain_ms.is_not(None), table.c.retain_ms <= moment)
+    return over.order_by(table.c.retain_ms).limit(MOST_AT_A_LOOK)
+
+
+def _reasons(threads: Sequence[str], moment: int) -> Sequence[Select[Any]]:
+    """What keeps some of these threads: a message that may still be kept, waits, or came before we wrote down for how long;
+    a mark there already; a law. The threads are named one by one: joined, a database may read through all there are.
+    """
     body = and_(outbox_bodies.c.lane == outbox.c.lane, outbox_bodies.c.message_id == outbox.c.message_id)
-    return select(outbox_bodies.c.lane).where(body, func.length(outbox_bodies.c.body) > 0).exists()
+    sent = select(outbox.c.thread_id).join(outbox_bodies, body)
+    return [
+        select(inbox.c.thread_id).where(inbox.c.thread_id.in_(threads), _kept(inbox, moment, inbox.c.body)),
+        sent.where(outbox.c.thread_id.in_(threads), _kept(outbox, moment, outbox_bodies.c.body)),
+        select(erasures.c.thread_id).where(erasures.c.thread_id.in_(threads), WAITS),
+        select(legal_holds.c.thread_id).where(legal_holds.c.thread_id.in_(threads), legal_holds.c.lifted_ms.is_(None)),
+    ]
 
 
-def _held(thread: ColumnElement[Any]) -> ColumnElement[bool]:
-    return select(legal_holds.c.basis).where(legal_holds.c.thread_id == thread, legal_holds.c.lifted_ms.is_(None)).exists()
+def _kept(table: Any, moment: int, body: ColumnElement[Any]) -> ColumnElement[bool]:
+    unknown = and_(table.c.retain_ms.is_(None), func.length(body) > 0)
+    return or_(table.c.retain_ms > moment, table.c.state == "waiting", unknown)
 
 
 def _row(entry: Erasure) -> dict[str, Any]:
