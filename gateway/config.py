@@ -12,10 +12,12 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from contracts.errors import ConfigurationError
-from contracts.ids import NodeId
+from contracts.ids import Code, NodeId
+from contracts.messages import MESSAGE_TYPES
+from contracts.services import Service
 
 CONFIG_VARIABLE = "PARADERO_CONFIG"
 DEFAULT_CONFIG = Path("/etc/paradero/paradero.toml")
@@ -94,6 +96,31 @@ class BackupConfig(_Section):
     folder: Path | None = None
 
 
+class InboxRule(_Section):
+    """Work that has one of each of these goes to `office`; a list left out asks for nothing."""
+
+    office: Code
+    types: frozenset[Code] = frozenset()
+    records: frozenset[Code] = frozenset()
+    offices: frozenset[Code] = frozenset()
+    senders: frozenset[NodeId] = frozenset()
+    services: frozenset[Service] = frozenset()
+
+    @field_validator("types")
+    @classmethod
+    def _known_types(cls, types: frozenset[Code]) -> frozenset[Code]:
+        if not types <= set(MESSAGE_TYPES):
+            raise ValueError("a type of message there is not")
+        return types
+
+
+class InboxConfig(_Section):
+    """Which office the work that comes in goes to."""
+
+    default_office: Code | None = None
+    rules: tuple[InboxRule, ...] = ()
+
+
 class NodeConfig(_Section):
     """Everything `gateway.main` needs to wire one node."""
 
@@ -113,6 +140,7 @@ class NodeConfig(_Section):
     register_: RegisterConfig = Field(default=RegisterConfig(), alias="register")
     workers: WorkersConfig = WorkersConfig()
     backup: BackupConfig = BackupConfig()
+    inbox: InboxConfig = InboxConfig()
 
     @property
     def main_database(self) -> str:

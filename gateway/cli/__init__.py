@@ -7,17 +7,23 @@ import typer
 
 from gateway.cli import (
     backup,
+    cases,
+    consents,
     database,
     demo,
+    erasure,
     evidence,
     federation,
+    findings,
     holds,
+    inbox,
     keys,
     node,
     offices,
     outbox,
     people,
     policy,
+    referrals,
     reports,
     requests,
     schema,
@@ -49,7 +55,13 @@ app.add_typer(requests.app, name="request")
 app.command("preview")(requests.preview)
 app.add_typer(holds.app, name="hold")
 app.command("approve")(holds.approve)
+app.add_typer(inbox.app, name="inbox")
+app.add_typer(referrals.app, name="referral")
+app.add_typer(findings.app, name="finding")
 app.add_typer(outbox.app, name="outbox")
+app.add_typer(cases.app, name="case")
+app.add_typer(consents.app, name="consent")
+app.add_typer(erasure.app, name="erasure")
 app.add_typer(evidence.app, name="evidence")
 app.command("verify")(evidence.verify)
 app.add_typer(policy.app, name="policy")

@@ -20,6 +20,8 @@ from gateway.exchange.ask import ask
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.deliver import pause_peer, retry_now
 from gateway.exchange.desk import DeskRow, send_rows
+from gateway.exchange.erasing import Scrub
+from gateway.exchange.ports import BeginUnitOfWork
 from gateway.exchange.reconcile import give_up
 from gateway.exchange.states import InboxState, OutboxState
 from gateway.exchange.submit import Draft
@@ -27,6 +29,7 @@ from gateway.exchange.timekeeping import spoken
 from gateway.people.errors import NotAllowedError
 from gateway.storage.log import SqlLog
 from gateway.storage.read_models import ReadModels, SentMessage
+from gateway.storage.work_models import WorkModels
 from gateway.telemetry import alarms_open, log_size, metrics, queue_size, register_age
 from keys.evidence import BundleParts, build_bundle
 
@@ -95,12 +98,18 @@ class Operations:
 
     node: Capabilities
     models: ReadModels
+    work: WorkModels
     log: SqlLog
     read_source: Callable[[str, str, bytes], Reading]
     row_digest: Callable[[bytes], bytes]
     poll_register: Callable[[], Awaitable[bool]]
     copy_register: Callable[[Collection[str]], RegisterCopy]
     health: Callable[[], Health]
+    scrub: Scrub
+    look: BeginUnitOfWork
+    """Opens a transaction that only reads: it never waits for one that writes (DESIGN ruling 20)."""
+    digest: Callable[[str, bytes], bytes]
+    """A keyed digest for a purpose: equal content, equal digest on this node; tells nobody else anything."""
 
     async def status(self) -> dict[str, Any]:
         """Return one screen."""

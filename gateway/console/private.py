@@ -5,12 +5,14 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from contracts.errors import ExchangeError, ProblemCode
+from contracts.errors import ExchangeError, ProblemCode, ThreadErasedError
 from contracts.ids import Code, MessageId, NodeId
 from gateway.console.access import PRINCIPAL, Doorkeeper, Open, Route, people_problem
 from gateway.console.answers import json_answer, problem
 from gateway.console.operations import Operations, Sender
 from gateway.console.people import PeopleApi
+from gateway.console.recall import RecallApi
+from gateway.console.referrals import WorkApi
 from gateway.console.requests import RequestsApi
 from gateway.exchange.gate import SOFTWARE
 from gateway.exchange.states import OutboxState
@@ -33,6 +35,8 @@ class PrivateApi:
         self._desk = people
         self._people = PeopleApi(people, watch)
         self._requests = RequestsApi(operations.node, operations.models, people, watch)
+        self._work = WorkApi(operations.node, operations.work, people, watch)
+        self._recall = RecallApi(operations, watch)
         self._door = Doorkeeper(people, token=token)
         self._hosts = frozenset(hosts)
         self._watch = watch
@@ -60,6 +64,8 @@ class PrivateApi:
             Route("POST", "/api/v1/federation/poll", self._poll, Permission.FEDERATION_POLL),
             *self._people.routes(),
             *self._requests.routes(),
+            *self._work.routes(),
+            *self._recall.routes(),
         )
 
     def application(self) -> web.Application:
@@ -80,6 +86,9 @@ class PrivateApi:
             answer = refused if refused is not None else await handler(request)
         except PeopleError as error:
             answer = people_problem(error)
+        except ThreadErasedError:
+            advice = "Queda constancia de que se dio y de que se borró: `paradero case who-has CASO`."
+            answer = problem(404, "erased", "Eso se borró, o está bloqueado porque se va a borrar.", advice)
         except ExchangeError as error:
             answer = problem(_STATUS.get(error.code, 422), error.code.value, str(error), getattr(error, "advice", ""))
         except _NoMessageIdError:
@@ -119,7 +128,7 @@ class PrivateApi:
     async def _outbox(self, request: web.Request) -> web.Response:
         state = request.query.get("state", OutboxState.WAITING.value)
         if state not in set(OutboxState):
-            return problem(422, "schema", "No hay un estado así.", "waiting, delivered, rejected o dead.")
+            return problem(422, "schema", "No hay un estado así.", "waiting, delivered, rejected, withdrawn o dead.")
         return json_answer(await self._operations.outbox(state))
 
     async def _pause(self, request: web.Request) -> web.Response:

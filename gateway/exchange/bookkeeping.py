@@ -7,8 +7,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
+from contracts.consents import RelativeId
 from contracts.errors import NotPermittedError
-from contracts.ids import MessageId, NodeId
+from contracts.ids import Code, MessageId, NodeId
 from contracts.messages import CaseMessage, PresentedRecord
 from contracts.threads import (
     Exchange,
@@ -24,11 +25,21 @@ from contracts.threads import (
     sides_of,
     step,
 )
+from gateway.exchange.assigning import new_term, work_of
 from gateway.exchange.case_ports import ExchangeEntry, ExchangeKey
 from gateway.exchange.holdings import LedgerEntry, RecallState
 from gateway.exchange.ports import UnitOfWork
 from gateway.exchange.presented import record_id_of, type_of
 from gateway.exchange.states import OutboxState
+from gateway.exchange.work_ports import WorkItem
+
+
+class OutOfTurnError(NotPermittedError):
+    """One of ours may not be said where its exchange stands, or opens a second one of its kind. Nothing was stored."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(f"may not be said now: {reason.value}")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +51,22 @@ class Sent:
     lines: tuple[LedgerEntry, ...]
 
 
-def sent(message: CaseMessage, case_ref: str) -> Sent:
-    """Return a message of ours with a line of the ledger for each record in it; read from what was signed."""
-    return Sent(message, case_ref, tuple(_line(message, record, case_ref) for record in message.records))
+@dataclass(frozen=True, slots=True)
+class Rests:
+    """What one record of a message rests on: scopes of consent, and whose data it is where it is a relative's."""
+
+    scopes: frozenset[Code]
+    relative: RelativeId | None
+
+
+def sent(message: CaseMessage, case_ref: str, rests: Sequence[Rests] | None = None) -> Sent:
+    """Return a message of ours with a line of the ledger for each record in it; read from what was signed.
+
+    `rests`: what each record rests on; None where that is not known any more.
+    """
+    known: Sequence[Rests | None] = [None] * len(message.records) if rests is None else rests
+    lines = (_line(message, record, case_ref, why) for record, why in zip(message.records, known, strict=True))
+    return Sent(message, case_ref, tuple(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +89,7 @@ async def note(handled: Sequence[CaseMessage], leaving: Sequence[Sent], work: Un
     A message that is no part of its exchange, or crossed one of ours, is raised to people.
 
     Raises:
-        NotPermittedError: one of ours may not be said where its exchange stands, or opens a second one of its kind.
+        OutOfTurnError: one of ours may not be said where its exchange stands, or opens a second one of its kind.
     """
     await work.ledger.add([line for item in leaving for line in item.lines])
     await _refuse_second(leaving, work)
@@ -79,6 +103,26 @@ async def note(handled: Sequence[CaseMessage], leaving: Sequence[Sent], work: Un
         if place is not None:
             _tell(place, books)
     await work.exchanges.store(list(books.values()), now=now)
+    await work.work_items.file([item for message in leaving if (item := _waits(message.message, now)) is not None])
+    await _reschedule([place for place in (*heard, *told) if place is not None], books, work, now)
+
+
+async def _reschedule(
+    places: Sequence[_Place], books: Mapping[ExchangeKey, ExchangeEntry], work: UnitOfWork, now: datetime
+) -> None:
+    """Move the terms that these messages change: whoever works on it said when it will be done."""
+    for place in places:
+        entry = _entry(place, books)
+        if entry is None or entry.peer not in {place.message.sender, place.message.recipient}:
+            continue
+        moved = new_term(place.message, entry.exchange.state, now)
+        if moved is not None:
+            await work.work_items.schedule(entry.key, moved.term)
+
+
+def _waits(message: CaseMessage, now: datetime) -> WorkItem | None:
+    """Return what we wait for: the answer to an exchange that we open and that names a deadline."""
+    return None if message.deadline is None else work_of(message, None, us=message.sender, office=None, now=now)
 
 
 def _tell(place: _Place, books: dict[ExchangeKey, ExchangeEntry]) -> None:
@@ -87,7 +131,7 @@ def _tell(place: _Place, books: dict[ExchangeKey, ExchangeEntry]) -> None:
         return  # an answer to what reached us before there were books, or was lost with them
     result = say(entry.exchange, place.message, as_opener=entry.side is Side.OPENER)
     if isinstance(result, Refusal):
-        raise NotPermittedError(f"may not be said now: {result.reason.value}")
+        raise OutOfTurnError(result.reason)
     books[entry.key] = _moved(entry, result.exchange, place.message)
 
 
@@ -95,6 +139,9 @@ async def _hear(place: _Place, books: dict[ExchangeKey, ExchangeEntry], work: Un
     entry, message = _entry(place, books), place.message
     if entry is None:
         return  # as above; an acknowledgement of nothing is its handler's to refuse
+    if entry.peer != message.sender:  # whoever learnt an id must not speak in another's name
+        await work.alarms.raise_("not-of-this-exchange", subject=str(message.message_id), now=now, peer=message.sender)
+        return
     result = step(entry.exchange, message, from_opener=entry.side is Side.ADDRESSEE)
     if isinstance(result, Refusal):
         await work.alarms.raise_("not-of-this-exchange", subject=str(message.message_id), now=now, peer=message.sender)
@@ -111,6 +158,8 @@ async def note_ended(lane: NodeId, ended: Mapping[MessageId, OutboxState], work:
         if messages:
             await work.ledger.not_delivered(messages, became, now=now)
             await work.exchanges.release(lane, messages)
+        if messages and state is OutboxState.DEAD:
+            await work.ledger.order_lost(messages, now=now)  # nobody there knows that the copies must go
 
 
 async def note_returned(messages: Iterable[CaseMessage], work: UnitOfWork, *, now: datetime) -> None:
@@ -191,11 +240,11 @@ async def _refuse_second(messages: Sequence[Sent], work: UnitOfWork) -> None:
     pending = set(await work.exchanges.pending(wanted))
     for opened in wanted:
         if open_refusal(pending, opened) is not None:
-            raise NotPermittedError(f"may not be said now: {Reason.SECOND_PENDING.value}")
+            raise OutOfTurnError(Reason.SECOND_PENDING)
         pending.add(opened)
 
 
-def _line(message: CaseMessage, record: PresentedRecord, case_ref: str) -> LedgerEntry:
+def _line(message: CaseMessage, record: PresentedRecord, case_ref: str, rests: Rests | None) -> LedgerEntry:
     return LedgerEntry(
         record_id=record_id_of(record),
         message_id=message.message_id,
@@ -209,4 +258,6 @@ def _line(message: CaseMessage, record: PresentedRecord, case_ref: str) -> Ledge
         sent_at=datetime.fromtimestamp(message.issued_at, UTC),
         retain_until=datetime.fromtimestamp(message.use.retain_until, UTC),
         case_alias=message.case_alias,
+        scopes=None if rests is None else rests.scopes,
+        relative=None if rests is None else rests.relative,
     )

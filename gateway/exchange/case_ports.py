@@ -72,6 +72,14 @@ class Exchanges(Protocol):
         """Note that the word awaited in an exchange with `peer` is due later than it was; an earlier time changes nothing."""
         ...
 
+    async def case_of(self, thread_id: ThreadId) -> str | None:
+        """Return what our books call the case of a thread; None when no exchange was on it."""
+        ...
+
+    async def unconfirmed(self, *, limit: int) -> Sequence[ExchangeEntry]:
+        """Return exchanges whose opener withdrew and waits for our confirmation, the longest unchanged first."""
+        ...
+
     async def overdue(self, *, now: datetime, limit: int) -> Sequence[ExchangeEntry]:
         """Return exchanges whose awaited word is late, the latest first to have been due."""
         ...
@@ -101,6 +109,26 @@ class Ledger(Protocol):
         basis: Code | None = None,
     ) -> frozenset[RecordId]:
         """Note what became of copies; return those that moved. One that is not where `state` can follow stays as it is."""
+        ...
+
+    async def to_recall(self, *, limit: int) -> Sequence[LedgerEntry]:
+        """Return copies that must come back and for which no order is on its way."""
+        ...
+
+    async def outstanding(self) -> Mapping[NodeId, int]:
+        """Return how many copies each node still has that must come back."""
+        ...
+
+    async def of_order(self, order: MessageId) -> Sequence[LedgerEntry]:
+        """Return the copies an order of ours names, and that still stand as ordered by it."""
+        ...
+
+    async def was_ordered(self, order: MessageId, peer: NodeId) -> bool:
+        """Return whether some copy at `peer` was ordered erased by this order, whatever became of it."""
+        ...
+
+    async def order_lost(self, orders: Sequence[MessageId], *, now: datetime) -> None:
+        """Note that these orders expired undelivered: what they named is still to be recalled."""
         ...
 
     async def not_delivered(self, messages: Sequence[MessageId], state: RecallState, *, now: datetime) -> None:

@@ -35,7 +35,7 @@ from gateway.exchange.gate import (
 )
 from gateway.exchange.ports import Nudge, UnitOfWork
 from gateway.exchange.ports.departures import Departure, DepartureState
-from gateway.exchange.submit import Built, Draft, Prepared, enqueue, seal_signed, sign_built
+from gateway.exchange.submit import Built, Draft, Prepared, enqueue, rests_of, seal_signed, sign_built
 
 SLOTTED = frozenset({"search.response", "disclosure.grant"})
 """Answers whose time would tell who or what made them: they leave at a slot."""
@@ -211,7 +211,7 @@ async def confirm(departure_id: MessageId, node: Capabilities, *, by: By) -> Seq
         await work.departures.put(waiting)
         parcel = await _open(waiting, node)
         weighed, _ = await weigh_all(parcel.drafts, Persons(by.person), node, work)
-        built = [_rebuilt(parcel, number, item) for number, item in enumerate(weighed)]
+        built = [_rebuilt(parcel, number, item, node) for number, item in enumerate(weighed)]
         await _hold_texts(waiting, weighed, built, Persons(by.person), node, work)
         result = await _advance(waiting, node, work)
     _nudge(node)
@@ -344,7 +344,7 @@ async def _advance(departure: Departure, node: Capabilities, work: UnitOfWork) -
     contents = tuple(content_of(item.draft, item.extracts) for item in weighed)
     if contents != parcel.contents:
         raise ContentChangedError("something else would leave than what was agreed to")
-    built = [_rebuilt(parcel, number, item) for number, item in enumerate(weighed)]
+    built = [_rebuilt(parcel, number, item, node) for number, item in enumerate(weighed)]
     waits = frozenset(
         name for item, message in zip(weighed, built, strict=True) for name in _standing(item, message, persons, node)
     )
@@ -422,12 +422,13 @@ def _issued(built: Built) -> datetime:
     return datetime.fromtimestamp(built.message.issued_at, UTC)
 
 
-def _rebuilt(parcel: Parcel, number: int, weighed: Weighed) -> Built:
+def _rebuilt(parcel: Parcel, number: int, weighed: Weighed, node: Capabilities) -> Built:
     """Return what was built, from its own bytes."""
     payload = parcel.payloads[number]
     manifests = tuple(item.manifest for item in weighed.extracts)
     claims = tuple(item.claims for item in weighed.extracts)
-    return Built(decode_message(payload), payload, manifests, claims, weighed.draft.case_key)
+    rests = rests_of(weighed.draft, weighed.extracts, node)
+    return Built(decode_message(payload), payload, manifests, claims, weighed.draft.case_key, rests)
 
 
 def _leaf(outcome: str, departure: Departure, by: By, node: Capabilities) -> Any:

@@ -15,30 +15,43 @@ from contracts.leaves import LeafEvent, LeafFields
 from contracts.messages import (
     CaseMessage,
     CaseStatus,
+    ConsentChange,
     DisclosureGrant,
     DisclosureRequest,
     DutyNotice,
+    ErasureOrder,
+    ErasureReceipt,
     FindingAcknowledgement,
     FindingNotice,
     NodeRestored,
     NodeReturned,
     Note,
     Ping,
+    ReferralAccept,
+    ReferralDecline,
+    ReferralDone,
+    ReferralOffer,
+    ReferralUpdate,
+    ReferralWithdraw,
     ReportAcknowledgement,
     ReportTransfer,
     SearchRequest,
     SearchResponse,
 )
 from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.erasing import came_after_its_order, take_order
 from gateway.exchange.filing import file_duty, file_finding, file_note, file_report, file_status, note_acknowledgement
 from gateway.exchange.leaving import automatic
 from gateway.exchange.ports import InboxItem, Nudge, StagedLeaf, UnitOfWork
+from gateway.exchange.recalling import file_receipt, note_change
 from gateway.exchange.reconcile import give_back, take_back
+from gateway.exchange.referrals import note_referral, say_owed
 from gateway.exchange.replies import not_handled_reply
 from gateway.exchange.retry import next_message_attempt
 from gateway.exchange.searching import file_request, take_answer
 from gateway.exchange.states import InboxState
 from gateway.exchange.submit import Draft, Prepared, enqueue, prepare
+from gateway.exchange.work import file_work
 from keys.register.state import Freshness
 
 BATCH = 50
@@ -137,6 +150,8 @@ async def _handle_one(item: InboxItem, node: Capabilities, handle: Handler) -> H
 
 
 async def _handled(item: InboxItem, message: CaseMessage, node: Capabilities, handle: Handler) -> Handled:
+    if await came_after_its_order(message, node):
+        return Handled(item, InboxState.DONE)
     try:
         replies = await handle(message, node)
     except NotHandledError:
@@ -154,7 +169,7 @@ async def _say_not_handled(message: CaseMessage, node: Capabilities) -> Sequence
         return ()
 
 
-async def handle_message(message: CaseMessage, node: Capabilities) -> Sequence[Draft]:  # noqa: C901, PLR0912 - a line a type
+async def handle_message(message: CaseMessage, node: Capabilities) -> Sequence[Draft]:  # noqa: C901, PLR0912, PLR0915 - a line a type
     """Do what a message asks of this node and return what we answer.
 
     Raises:
@@ -182,8 +197,16 @@ async def handle_message(message: CaseMessage, node: Capabilities) -> Sequence[D
             replies = await give_back(message, node)
         case NodeReturned():
             await take_back(message, node)
+        case ConsentChange():
+            await note_change(message, node)
+        case ErasureOrder():
+            await take_order(message, node)
+        case ErasureReceipt():
+            await file_receipt(message, node)
         case Ping():
             pass  # the receipt is the answer
+        case ReferralOffer() | ReferralWithdraw() | ReferralAccept() | ReferralDecline() | ReferralUpdate() | ReferralDone():
+            await note_referral(message, node)
         case _:
             raise NotHandledError(f"no handler for {message.type}")
     return replies
@@ -213,11 +236,14 @@ async def _settle(batch: Sequence[Handled], node: Capabilities, *, owner: str) -
         messages = [handled.message for handled in ended if handled.message is not None]
         replies = await _unanswered([reply for handled in ended for reply in handled.replies], work)
         await enqueue(replies, work, now=now, handled=messages)
+        await file_work(messages, work, node, now=now)
         for handled in ended:
             await _tell_people(handled, work, node)
     if any(handled.replies or handled.leaf for handled in batch):
         node.nudge(Nudge.OUTBOX)
         node.nudge(Nudge.LOG)
+    if any(isinstance(message, ReferralOffer | ReferralWithdraw) for message in messages):
+        await say_owed(node)  # at once; whatever ends the process here, the loop says it
 
 
 async def _unanswered(replies: Sequence[Prepared], work: UnitOfWork) -> Sequence[Prepared]:

@@ -6,7 +6,7 @@ several messages (a report and the duty notice it entails) leave together or not
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -20,9 +20,10 @@ from contracts.leaves import LeafEvent
 from contracts.messages import CaseMessage, DisclosedField, Message, PresentedRecord, UseTerms
 from contracts.policy import Deny, Permit
 from gateway.exchange.arrivals import message_leaf_fields
-from gateway.exchange.bookkeeping import Sent, note, sent
+from gateway.exchange.bookkeeping import Rests, Sent, note, sent
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.ports import Nudge, Outgoing, StagedLeaf, UnitOfWork
+from gateway.exchange.standing import refuse_fallen, scopes_of
 from keys.register.state import Freshness, Standing, TrustState
 from keys.sealing import SealedMessage, SignedMessage
 
@@ -85,6 +86,7 @@ class Built:
     claims: tuple[Mapping[str, Any], ...]
     """What leaves of each record, value by value."""
     case_key: str
+    rests: tuple[Rests, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +97,7 @@ class Signed:
     manifests: tuple[Manifest, ...]
     token: SignedMessage
     case_key: str
+    rests: tuple[Rests, ...] | None = None
 
     @property
     def jws(self) -> bytes:
@@ -150,8 +153,9 @@ async def enqueue(
     `handled` are the messages they answer, which end in the same transaction: they go into the books before.
 
     Raises:
-        NotPermittedError: one may not be said where its exchange stands now.
+        NotPermittedError: one may not be said where its exchange stands now, or rests on a consent that was withdrawn.
     """
+    await refuse_fallen([line for item in prepared for line in item.sent.lines], work, now=now)
     await work.outbox.put([item.outgoing for item in prepared])
     await note(handled, [item.sent for item in prepared], work, now=now)
 
@@ -204,7 +208,8 @@ def build(draft: Draft, node: Capabilities, at: datetime) -> Built:
     extracts = _extracts(draft, node, trust)
     message = _message(draft, extracts, node, trust, at, at + timedelta(days=trust.policy.retain_days(permit.rule)))
     manifests, claims = tuple(item.manifest for item in extracts), tuple(item.claims for item in extracts)
-    return Built(message, encode_message(message), manifests, claims, draft.case_key)
+    rests = rests_of(draft, extracts, node)
+    return Built(message, encode_message(message), manifests, claims, draft.case_key, rests)
 
 
 def sign_built(built: Built, node: Capabilities, now: datetime) -> Signed:
@@ -214,7 +219,8 @@ def sign_built(built: Built, node: Capabilities, now: datetime) -> Signed:
         NotPermittedError, TrustStaleError, ClockWrongError: nothing may leave now, or not to this recipient.
     """
     _check_may_leave(built.message.recipient, node, now)
-    return Signed(built.message, built.manifests, node.sealer.sign_message(built.payload), built.case_key)
+    token = node.sealer.sign_message(built.payload)
+    return Signed(built.message, built.manifests, token, built.case_key, built.rests)
 
 
 def _check_may_leave(to: NodeId, node: Capabilities, now: datetime) -> None:
@@ -261,6 +267,26 @@ def _extracts(draft: Draft, node: Capabilities, trust: TrustState) -> tuple[Extr
 def _grant(draft: Draft, record: SourceRecord) -> Grant:
     other = draft.reporter_grant if record.type == RecordType.REPORTER else None
     return other or draft.grant
+
+
+def rests_of(draft: Draft, extracts: tuple[Extract, ...], node: Capabilities) -> tuple[Rests, ...]:
+    """Return what each record of a draft rests on: its scopes, and whose it is."""
+    trust = node.trust()
+    role, policy = trust.member(draft.to).role, node.tightened(trust.policy)
+    return tuple(
+        Rests(
+            scopes_of(
+                str(record.type),
+                item.manifest.disclosed,
+                policy,
+                kind=_kind(draft),
+                role=role,
+                grant=_grant(draft, record),
+            ),
+            draft.reporter if record.type == RecordType.REPORTER else None,
+        )
+        for record, item in zip(draft.records, extracts, strict=True)
+    )
 
 
 def _message(
@@ -331,8 +357,9 @@ def _prepared(sealed: _Sealed, body: bytes) -> Prepared:
         due=sealed.due,
         expires_at=sealed.due + timedelta(seconds=message.expires_at - message.issued_at),
         leaf=sealed.leaf,
+        retain_until=datetime.fromtimestamp(message.use.retain_until, UTC),
     )
-    return Prepared(message, outgoing, signed.manifests, sent(message, signed.case_key))
+    return Prepared(message, outgoing, signed.manifests, sent(message, signed.case_key, signed.rests))
 
 
 def _manifest_json(manifests: Sequence[Manifest]) -> str:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from contracts.errors import ConfigurationError
 from contracts.ids import NodeId
@@ -16,9 +17,11 @@ from gateway.config import NodeConfig
 from gateway.console.operations import Health, Operations
 from gateway.exchange.answer import AskDoor
 from gateway.exchange.arrivals import ArrivalWriter
+from gateway.exchange.assigning import Assignments, OfficeRule
 from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.erasing import Scrub
 from gateway.exchange.leases import new_owner, take_back
-from gateway.exchange.ports import Clock, Nudge, Randomness, StagedLeaf, Transport
+from gateway.exchange.ports import BeginUnitOfWork, Clock, Nudge, Randomness, StagedLeaf, Transport
 from gateway.exchange.receive import Door, UnauthenticatedCounter
 from gateway.exchange.timekeeping import Timekeeper
 from gateway.exchange.together import Together
@@ -28,13 +31,16 @@ from gateway.main.policies import node_overlay
 from gateway.main.sources import source_reader
 from gateway.main.trust import Trust, open_trust, register_fetch
 from gateway.people.desk import PeopleDesk
+from gateway.people.offices import calendar_at
 from gateway.storage.engine import Creator, DiskFailed, create_engine, create_read_engine
 from gateway.storage.log import AT_ONCE, Epoch, SqlLog
 from gateway.storage.read_models import ReadModels
 from gateway.storage.revisions import Schema
+from gateway.storage.scrub import scrub_main
 from gateway.storage.selfcheck import check_database, refuse_unsafe
 from gateway.storage.thread_keys import ThreadKeys
 from gateway.storage.unit_of_work import unit_of_work_factory
+from gateway.storage.work_models import WorkModels
 from gateway.telemetry import log
 from gateway.workers.loops import LogSteps, RegisterSteps, Timing, TrustRefresher, node_loops
 from gateway.workers.supervision import Loop, supervise
@@ -175,6 +181,7 @@ async def open_node(  # noqa: PLR0913 - what a test may stand in for
             timekeeper=Timekeeper(clock, steady, trust.state.published_at, config.register_.hosted is not None),
             randomness=randomness or SystemRandomness(),
             overlay=node_overlay(config.overlay, trust.state.policy),
+            assignments=_assignments(config),
         )
         people = people_desk(
             engine,
@@ -188,7 +195,9 @@ async def open_node(  # noqa: PLR0913 - what a test may stand in for
         )
         trust.node = capabilities
         await trust.follow()
-        yield _assemble(config, capabilities, trust, sql_log, ReadModels(read_engine), vault, keys, wake, people)
+        scrub = partial(scrub_main, engine)
+        look = unit_of_work_factory(read_engine)
+        yield _assemble(config, capabilities, trust, sql_log, ReadModels(read_engine), vault, keys, wake, people, scrub, look)
 
 
 def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
@@ -201,6 +210,8 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
     keys: NodeKeys,
     wake: Mapping[Nudge, asyncio.Event],
     people: PeopleDesk,
+    scrub: Scrub,
+    look: BeginUnitOfWork,
 ) -> Node:
     strangers = UnauthenticatedCounter()
     workers = config.workers
@@ -218,16 +229,22 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
             poll=config.register_.poll_seconds,
             resign=config.register_.resign_seconds,
         ),
+        calendar_of=partial(calendar_at, desk=people),
+        scrub=scrub,
     )
     operations = Operations(
         node=capabilities,
         models=models,
+        work=WorkModels(models.engine),
         log=sql_log,
         read_source=source_reader(config, capabilities.clock),
         row_digest=lambda content: vault.digest("import-row", content),
         poll_register=trust.poll,
         copy_register=trust.copy,
         health=lambda: Health({loop.name: loop.health.failures_in_a_row < 3 for loop in loops}),
+        scrub=scrub,
+        digest=vault.digest,
+        look=look,
     )
     return Node(
         config=config,
@@ -304,6 +321,14 @@ def refuse_half_restore(config: NodeConfig) -> None:
         raise ConfigurationError(
             "una restauración empezó y no terminó", advice="Repita `paradero backup restore` con los mismos archivos."
         )
+
+
+def _assignments(config: NodeConfig) -> Assignments:
+    rules = (
+        OfficeRule(rule.office, rule.types, rule.records, rule.offices, rule.senders, rule.services)
+        for rule in config.inbox.rules
+    )
+    return Assignments(tuple(rules), config.inbox.default_office)
 
 
 def _load_keys(config: NodeConfig) -> NodeKeys:

@@ -48,6 +48,11 @@ class Permission(StrEnum):
     APPROVE = "approvals.give"
     REQUESTS_READ = "requests.read"
     REQUESTS_ANSWER = "requests.answer"
+    WORK_READ = "work.read"
+    WORK_TAKE = "work.take"
+    WORK_MOVE = "work.move"
+    REFERRALS_SEND = "referrals.send"
+    FINDINGS_SEND = "findings.send"
     OUTBOX_READ = "outbox.read"
     OUTBOX_OPERATE = "outbox.operate"
     ALARMS_READ = "alarms.read"
@@ -58,6 +63,9 @@ class Permission(StrEnum):
     PEOPLE_MANAGE = "people.manage"
     OFFICES_READ = "offices.read"
     OFFICES_MANAGE = "offices.manage"
+    CONSENTS_RECORD = "consents.record"
+    ERASURE_READ = "erasure.read"
+    ERASURE_RUN = "erasure.run"
 
 
 _CLERK, _OFFICER, _HEAD = Role.DESK_CLERK, Role.OFFICER, Role.OFFICE_HEAD
@@ -79,6 +87,11 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = {
     Permission.APPROVE: frozenset({_OFFICER, _HEAD}),
     Permission.REQUESTS_READ: frozenset({_OFFICER, _HEAD}),
     Permission.REQUESTS_ANSWER: frozenset({_OFFICER, _HEAD}),
+    Permission.WORK_READ: frozenset({_OFFICER, _HEAD}),
+    Permission.WORK_TAKE: frozenset({_OFFICER, _HEAD}),
+    Permission.WORK_MOVE: frozenset({_HEAD}),
+    Permission.REFERRALS_SEND: frozenset({_OFFICER, _HEAD}),
+    Permission.FINDINGS_SEND: frozenset({_OFFICER, _HEAD}),
     Permission.OUTBOX_READ: frozenset({_OFFICER, _HEAD, _ADMIN}),
     Permission.OUTBOX_OPERATE: frozenset({_ADMIN}),
     Permission.ALARMS_READ: frozenset({_OFFICER, _HEAD, _DATA, _ADMIN, _AUDIT}),
@@ -89,6 +102,9 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = {
     Permission.PEOPLE_MANAGE: frozenset({_ADMIN}),
     Permission.OFFICES_READ: _PEOPLE,
     Permission.OFFICES_MANAGE: frozenset({_ADMIN}),
+    Permission.CONSENTS_RECORD: frozenset({_OFFICER, _HEAD}),
+    Permission.ERASURE_READ: frozenset({_HEAD, _DATA, _ADMIN, _AUDIT}),
+    Permission.ERASURE_RUN: frozenset({_DATA}),
 }
 
 ABOUT_CASES = frozenset(
@@ -100,6 +116,12 @@ ABOUT_CASES = frozenset(
         Permission.APPROVE,
         Permission.REQUESTS_READ,
         Permission.REQUESTS_ANSWER,
+        Permission.WORK_READ,
+        Permission.WORK_TAKE,
+        Permission.WORK_MOVE,
+        Permission.REFERRALS_SEND,
+        Permission.FINDINGS_SEND,
+        Permission.CONSENTS_RECORD,
     }
 )
 """What shows or moves the content of cases."""
@@ -110,17 +132,29 @@ ACTS = frozenset(
         Permission.EVIDENCE_EXPORT,
         Permission.APPROVE,
         Permission.REQUESTS_ANSWER,
+        Permission.WORK_TAKE,
+        Permission.WORK_MOVE,
+        Permission.REFERRALS_SEND,
+        Permission.FINDINGS_SEND,
         Permission.OUTBOX_OPERATE,
         Permission.FEDERATION_POLL,
         Permission.RESTORE_OPERATE,
         Permission.PEOPLE_MANAGE,
         Permission.OFFICES_MANAGE,
+        Permission.CONSENTS_RECORD,
+        Permission.ERASURE_RUN,
     }
 )
 """What changes something or takes something out; the rest only looks."""
 
 SENSITIVE = frozenset(
-    {Permission.EVIDENCE_EXPORT, Permission.RESTORE_OPERATE, Permission.PEOPLE_MANAGE, Permission.OFFICES_MANAGE}
+    {
+        Permission.EVIDENCE_EXPORT,
+        Permission.RESTORE_OPERATE,
+        Permission.PEOPLE_MANAGE,
+        Permission.OFFICES_MANAGE,
+        Permission.ERASURE_RUN,
+    }
 )
 """What a person must have signed in for a short while ago: a terminal left alone must not be enough."""
 

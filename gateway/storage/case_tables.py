@@ -8,6 +8,12 @@ from sqlalchemy import BigInteger, Boolean, Column, Index, LargeBinary, String, 
 from gateway.storage.schema import metadata
 
 _pending = text("pending_slot IS NOT NULL")
+WITHDRAWING = text("state = 'withdrawing'")
+"""Few, and found without reading through the rest: a statement that is to use the index says it in these words."""
+_uncounted = text("due_ms IS NULL AND hours IS NOT NULL AND ended_ms IS NULL")
+_untold = text("escalate_ms IS NOT NULL AND escalated_ms IS NULL AND ended_ms IS NULL")
+RECALLED = text("recall IN ('wanted', 'ordered')")
+"""Copies that are to come back. A statement that is to use the index says it in these words."""
 
 exchanges = Table(
     "exchanges",
@@ -39,6 +45,7 @@ exchanges = Table(
     Index("ix_exchanges_thread_id", "thread_id"),
     Index("ix_exchanges_case_ref", "case_ref"),
     Index("ix_exchanges_deadline_ms", "deadline_ms"),
+    Index("ix_exchanges_withdrawing", "changed_ms", sqlite_where=WITHDRAWING, postgresql_where=WITHDRAWING),
 )
 
 exchange_messages = Table(
@@ -74,9 +81,14 @@ disclosures = Table(
     Column("recall_order", String(36)),
     Column("recall_basis", String(80)),
     Column("recalled_ms", BigInteger),
+    # The scopes of consent it rests on (NULL: it came back after a restore), and whose data it is where it is a relative's.
+    Column("scopes", Text),
+    Column("relative", String(42)),
     Index("ix_disclosures_case_ref", "case_ref"),
     Index("ix_disclosures_case_alias", "case_alias"),
     Index("ix_disclosures_message_id", "message_id"),
+    Index("ix_disclosures_recalled", "peer", sqlite_where=RECALLED, postgresql_where=RECALLED),
+    Index("ix_disclosures_recall_order", "recall_order"),
 )
 
 consent_events = Table(
@@ -156,4 +168,37 @@ departures = Table(
     Column("ended_ms", BigInteger),
     Index("ix_departures_state", "state", "made_ms"),
     Index("ix_departures_thread_id", "thread_id"),
+)
+
+# The inbox of work: a row an exchange. What was said stands in `exchanges`; here is who has it, and until when.
+work_items = Table(
+    "work_items",
+    metadata,
+    Column("opener", String(63), primary_key=True),
+    Column("opening_id", String(36), primary_key=True),
+    Column("machine", String(16), nullable=False),
+    Column("side", String(10), nullable=False),
+    Column("peer", String(63), nullable=False),
+    Column("thread_id", String(36), nullable=False),
+    Column("kind", String(40), nullable=False),
+    Column("purpose", String(80), nullable=False),
+    Column("basis", String(80), nullable=False),
+    Column("office", String(80)),
+    Column("service", String(40)),
+    Column("urgency", String(16)),
+    Column("minor", String(8)),
+    Column("hours", BigInteger),
+    Column("escalate_hours", BigInteger),
+    Column("due_ms", BigInteger),
+    Column("remind_ms", BigInteger),
+    Column("escalate_ms", BigInteger),
+    Column("reminded_ms", BigInteger),
+    Column("escalated_ms", BigInteger),
+    Column("person_id", String(36)),
+    Column("taken_ms", BigInteger),
+    Column("opened_ms", BigInteger, nullable=False),
+    Column("ended_ms", BigInteger),
+    Index("ix_work_items_opening_id", "opening_id"),
+    Index("ix_work_items_uncounted", "opened_ms", sqlite_where=_uncounted, postgresql_where=_uncounted),
+    Index("ix_work_items_untold", "escalate_ms", sqlite_where=_untold, postgresql_where=_untold),
 )

@@ -108,8 +108,9 @@ def _configure_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry)
 
 
 def _begin_immediate(connection: Connection) -> None:
-    # An upgrade from read to write does not wait for busy_timeout.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    # An upgrade from read to write does not wait for busy_timeout. VACUUM refuses to run inside a transaction.
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _begin_deferred(connection: Connection) -> None:

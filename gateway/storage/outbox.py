@@ -1,7 +1,7 @@
 """Messages to peers (gateway.exchange.ports.Outbox). One lane per peer; its row holds back-off, pause, hold and lease."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from functools import cache
 from typing import Any
@@ -29,7 +29,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from contracts.errors import MessageConflictError
 from contracts.ids import MessageId, NodeId, ThreadId
-from gateway.exchange.ports import Delivered, DeliveryOutcome, Lane, OutboxItem, Outgoing, StagedLeaf
+from gateway.exchange.ports import Delivered, DeliveryOutcome, Lane, Onward, OutboxItem, Outgoing, StagedLeaf
 from gateway.exchange.states import OutboxState
 from gateway.storage.audit import SqlAuditStage
 from gateway.storage.restores import ABOUT_RESTORES
@@ -81,8 +81,8 @@ class SqlOutbox:
     ) -> int:
         """Record outcomes of messages still leased to `owner`, and release the lane; return how many."""
         asked = {"b_lane": lane, "b_owner": owner, "ids": [outcome.message_id for outcome in outcomes]}
-        ours = set((await self._connection.execute(_OURS, asked)).scalars())
-        valid = [outcome for outcome in outcomes if outcome.message_id in ours]
+        ours = {row.message_id: row.state for row in await self._connection.execute(_OURS, asked)}
+        valid = [_unless_withdrawn(outcome, ours[outcome.message_id]) for outcome in outcomes if outcome.message_id in ours]
         await self._record([(lane, outcome) for outcome in valid], to_ms(now))
         await self._release_lane(lane, owner, to_ms(now), next_attempt)
         return len(valid)
@@ -225,6 +225,26 @@ class SqlOutbox:
         rows = await self._connection.execute(select(outbox.c.lane, outbox.c.in_reply_to, outbox.c.kind).where(answered))
         return frozenset((NodeId(row.lane), MessageId(row.in_reply_to), row.kind) for row in rows) & frozenset(answers)
 
+    async def onward(self, messages: Sequence[MessageId]) -> Mapping[MessageId, Onward]:
+        """Return how far each of these messages got, locked until the transaction ends."""
+        if not messages:
+            return {}
+        statement = select(outbox).where(outbox.c.message_id.in_(list(messages))).order_by(outbox.c.message_id)
+        rows = await self._connection.execute(statement.with_for_update())
+        return {MessageId(row.message_id): _onward(row) for row in rows}
+
+    async def withdraw(self, messages: Sequence[MessageId], *, reason: str, now: datetime) -> frozenset[MessageId]:
+        """Take waiting messages back; return which."""
+        if not messages:
+            return frozenset()
+        here = and_(outbox.c.message_id.in_(list(messages)), outbox.c.state == OutboxState.WAITING)
+        end = {"state": OutboxState.WITHDRAWN.value, "reason": reason, "ended_ms": to_ms(now)}
+        taken = (
+            await self._connection.execute(update(outbox).where(here).values(end).returning(outbox.c.lane, outbox.c.message_id))
+        ).all()
+        await change_bodies(self._connection, [(row.lane, row.message_id) for row in taken], envelope=b"")
+        return frozenset(MessageId(row.message_id) for row in taken)
+
     # -- inside ------------------------------------------------------------------------------------------------------
 
     async def _make_lanes(self, peers: set[NodeId]) -> None:
@@ -262,6 +282,13 @@ class SqlOutbox:
             await self._connection.execute(_LANE_ANSWERED, ours | {"b_moment": moment})
         else:
             await self._connection.execute(_LANE_SILENT, ours | {"b_next": to_ms(next_attempt)})
+
+
+async def change_bodies(connection: AsyncConnection, keys: Sequence[tuple[str, str]], **values: Any) -> None:
+    """Change what is kept of messages, by their whole keys: by their ids alone it would read through all there are."""
+    if keys:
+        rows = [{"b_lane": lane, "b_message_id": message_id} | values for lane, message_id in keys]
+        await connection.execute(_change(outbox_bodies, tuple(values)), rows)
 
 
 # -- statements, built once ----------------------------------------------------------------------------------------------
@@ -303,6 +330,8 @@ _UNTIL = bindparam("b_until", type_=BigInteger)
 # By their keys: a search by lease would read all that waits in the lane, or every message it ever had.
 _NAMED = and_(outbox.c.lane == _LANE, outbox.c.message_id.in_(bindparam("ids", expanding=True)))
 _MINE = and_(_NAMED, outbox.c.lease_owner == _OWNER, outbox.c.state == OutboxState.WAITING)
+# Taken back while we had it in hand: what came of it is still ours to say.
+_IN_HAND = outbox.c.state.in_([OutboxState.WAITING.value, OutboxState.WITHDRAWN.value])
 _OUR_LANE = and_(lanes.c.peer == _LANE, lanes.c.lease_owner == _OWNER)
 
 _LANES_DUE = (
@@ -330,7 +359,8 @@ _TAKE_DUE = (
 )
 _TAKEN = _with_bodies(and_(_MINE, outbox.c.lease_until_ms == _UNTIL))
 # Locked: once our lease lapsed another process may be ending the same message.
-_OURS = select(outbox.c.message_id).where(_MINE).order_by(outbox.c.message_id).with_for_update()
+_LEASED = select(outbox.c.message_id, outbox.c.state).where(_NAMED, outbox.c.lease_owner == _OWNER, _IN_HAND)
+_OURS = _LEASED.order_by(outbox.c.message_id).with_for_update()
 _EXPIRED = (
     select(outbox.c.lane, outbox.c.message_id)
     .where(outbox.c.state == OutboxState.WAITING, outbox.c.expires_ms <= bindparam("moment", type_=BigInteger), _free())
@@ -342,6 +372,19 @@ _WAKE = update(lanes).where(lanes.c.peer == _LANE, lanes.c.failures > 0).values(
 _RELEASED = update(lanes).where(_OUR_LANE).values(lease_owner=None, lease_until_ms=None)
 _LANE_ANSWERED = _RELEASED.values(failures=0, next_attempt_ms=_MOMENT, last_success_ms=_MOMENT)
 _LANE_SILENT = _RELEASED.values(failures=lanes.c.failures + 1, next_attempt_ms=bindparam("b_next", type_=BigInteger))
+
+
+def _onward(row: Row[Any]) -> Onward:
+    if row.state not in (OutboxState.WAITING, OutboxState.WITHDRAWN):
+        return Onward.ENDED
+    return Onward.NEVER_LEFT if row.attempts == 0 else Onward.MAY_HAVE_ARRIVED
+
+
+def _unless_withdrawn(outcome: DeliveryOutcome, state: str) -> DeliveryOutcome:
+    """Return what becomes of a message; one that was taken back does not wait again, and only a receipt tells another end."""
+    if state != OutboxState.WITHDRAWN or outcome.state in (OutboxState.DELIVERED, OutboxState.REJECTED):
+        return outcome
+    return DeliveryOutcome(outcome.message_id, OutboxState.WITHDRAWN)
 
 
 def _queue_change(outcome: DeliveryOutcome, moment: int) -> dict[str, Any]:
@@ -379,6 +422,7 @@ def _row(message: Outgoing) -> dict[str, object]:
         "due_ms": to_ms(message.due),
         "expires_ms": to_ms(message.expires_at),
         "created_ms": to_ms(message.due),
+        "retain_ms": None if message.retain_until is None else to_ms(message.retain_until),
     }
 
 

@@ -15,14 +15,18 @@ from sqlalchemy import (
 
 from gateway.storage import schema
 from gateway.storage.case_tables import exchanges
+from gateway.storage.erasure_tables import erasures
 
 # One schema: whoever imports this module has every table of it.
 metadata = exchanges.metadata
+if erasures.metadata is not metadata:  # imported for its tables
+    raise RuntimeError("two schemas where there is one")
 key_metadata = schema.key_metadata
 
 # SQLite numbers rows itself only for an INTEGER primary key.
 _Serial = BigInteger().with_variant(Integer, "sqlite")
 _waiting = text("state = 'waiting'")
+_kept = text("retain_ms IS NOT NULL")
 OUTBOX_ASIDE = text("state NOT IN ('waiting', 'delivered')")
 INBOX_ASIDE = text("state NOT IN ('waiting', 'done')")
 """What is neither under way nor done as it should be: few, and found without reading through the rest. A statement that is to
@@ -55,8 +59,11 @@ inbox = Table(
     Column("received_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
     Column("last_error", String(64)),
+    # Until when it may be kept; NULL once its text is erased.
+    Column("retain_ms", BigInteger),
     Index("ix_inbox_waiting", "due_ms", sqlite_where=_waiting, postgresql_where=_waiting),
     Index("ix_inbox_thread_id", "thread_id"),
+    Index("ix_inbox_retain_ms", "retain_ms", sqlite_where=_kept, postgresql_where=_kept),
     Index("ix_inbox_message_id", "message_id"),
     Index("ix_inbox_received", "sender", "received_ms"),
     Index("ix_inbox_aside", "state", sqlite_where=INBOX_ASIDE, postgresql_where=INBOX_ASIDE),
@@ -79,12 +86,14 @@ outbox = Table(
     Column("lease_owner", String(64)),
     Column("lease_until_ms", BigInteger),
     Column("reason", String(64)),
+    Column("retain_ms", BigInteger),
     Index("ix_outbox_waiting", "lane", "due_ms", sqlite_where=_waiting, postgresql_where=_waiting),
     Index("ix_outbox_expiry", "expires_ms", sqlite_where=_waiting, postgresql_where=_waiting),
     Index("ix_outbox_message_id", "message_id"),
     Index("ix_outbox_ended", "lane", "ended_ms"),
     Index("ix_outbox_in_reply_to", "in_reply_to"),
     Index("ix_outbox_thread_id", "thread_id"),
+    Index("ix_outbox_retain_ms", "retain_ms", sqlite_where=_kept, postgresql_where=_kept),
     Index("ix_outbox_aside", "state", "created_ms", sqlite_where=OUTBOX_ASIDE, postgresql_where=OUTBOX_ASIDE),
 )
 
@@ -358,4 +367,6 @@ thread_keys = Table(
     Column("wrapped", LargeBinary, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("destroyed_ms", BigInteger),
+    # Between the order to erase and the end of the key: nothing is read or said with it.
+    Column("blocked_ms", BigInteger),
 )

@@ -14,11 +14,13 @@ from gateway.storage.consents import SqlConsents
 from gateway.storage.departures import SqlDepartures
 from gateway.storage.disclosures import SqlLedger
 from gateway.storage.engine import disk_failure, error_code
+from gateway.storage.erasures import SqlErasures
 from gateway.storage.exchanges import SqlExchanges
 from gateway.storage.holds import SqlHolds
 from gateway.storage.inbox import SqlInbox
 from gateway.storage.outbox import SqlOutbox
 from gateway.storage.restores import SqlRestores
+from gateway.storage.work_items import SqlWorkItems
 
 
 class DiskFailedError(StorageError):
@@ -41,6 +43,8 @@ class SqlUnitOfWork:
         self.consents = SqlConsents(connection)
         self.holds = SqlHolds(connection)
         self.departures = SqlDepartures(connection)
+        self.work_items = SqlWorkItems(connection)
+        self.erasures = SqlErasures(connection)
 
 
 def unit_of_work_factory(engine: AsyncEngine) -> BeginUnitOfWork:

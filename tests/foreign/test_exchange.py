@@ -121,7 +121,7 @@ HANDLED = {
     "ping": "done", "report.transfer": "done", "finding.notice": "done", "duty.notice": "done", "case.status": "done",
     "search.request": "done", "disclosure.request": "done", "search.response": None, "disclosure.grant": None,
     "note": "held", "report.acknowledgement": None, "finding.acknowledgement": None, "node.restored": "done",
-    "node.returned": None,
+    "node.returned": None, "consent.change": "done", "erasure.order": "done", "erasure.receipt": None,
 }  # fmt: skip
 """What a node does with a type today; None: an answer to nothing we asked. Every other type is answered `not-handled-here`."""
 SILENT = {"audit.response"}

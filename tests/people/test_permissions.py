@@ -31,7 +31,10 @@ def matrix():
 
 def filled(path):
     return (
-        path.replace("{peer}", "gt.pgn").replace("{message_id}", "01990000-0000-7000-8000-000000000001").replace("{code}", "x")
+        path.replace("{peer}", "gt.pgn")
+        .replace("{message_id}", "01990000-0000-7000-8000-000000000001")
+        .replace("{code}", "x")
+        .replace("{case}", "x")
     )
 
 

@@ -25,6 +25,7 @@ from gateway.exchange.deliver import bury_expired, deliver_lane, lanes_due
 from gateway.exchange.departing import leave_due
 from gateway.exchange.dispatch import dispatch_batch
 from gateway.exchange.ports import DoorResult
+from gateway.exchange.referrals import say_owed
 from gateway.main.node import Node, SystemRandomness, open_node
 from gateway.main.setup import InitAnswers, initialise_node, upgrade_databases
 from keys.register.ceremony import EnrolmentRequest, Holders, Preset, publish, stage_founding, stage_keyset, stage_member
@@ -40,6 +41,8 @@ MEMBERS = {
     "gt.pgn": Role.CHILD_PROTECTION,
     "gt.igm.control": Role.MIGRATION_CONTROL,
 }
+ABROAD = {"mx.cnb": Role.FOREIGN_SEARCH, "int.icrc": Role.HUMANITARIAN}
+"""Only where a test names them."""
 
 
 @dataclass
@@ -131,6 +134,7 @@ class Federation:
             done += await dispatch_batch(node.capabilities, owner="test")
             done += await leave_due(node.capabilities)
             done += await bury_expired(node.capabilities)
+            done += await say_owed(node.capabilities)
             done += await node.log.sequence()
         return done
 
@@ -238,7 +242,7 @@ async def _make(folder: Path, name: str, databases):
         extra += f'database_url = "{databases[0]}" #top\nkey_store_url = "{databases[1]}" #top\n'
     answers = InitAnswers(
         node=name,
-        role=MEMBERS[name],
+        role=(MEMBERS | ABROAD)[name],
         name=f"{name} (ficticio)",
         country="GT",
         endpoint=f"https://{name.replace('.', '-')}.example/x",

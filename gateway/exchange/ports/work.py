@@ -1,17 +1,19 @@
 """One transaction over all stores, and the bodies that are sealed before it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from contracts.ids import MessageId, ThreadId
 from gateway.exchange.case_ports import CaseStores
+from gateway.exchange.erasure_ports import Erasures
 from gateway.exchange.ports.cases import Alarms, Cases, Imports
 from gateway.exchange.ports.departures import Departures
 from gateway.exchange.ports.inbox import Inbox
 from gateway.exchange.ports.log import AuditStage
 from gateway.exchange.ports.outbox import Outbox
 from gateway.exchange.ports.restores import Restores
+from gateway.exchange.work_ports import WorkItems
 from keys.vault import KeptMessage, Provable
 
 
@@ -42,6 +44,12 @@ class UnitOfWork(CaseStores, Protocol):
     @property
     def departures(self) -> Departures: ...
 
+    @property
+    def work_items(self) -> WorkItems: ...
+
+    @property
+    def erasures(self) -> Erasures: ...
+
 
 BeginUnitOfWork = Callable[[], AbstractAsyncContextManager[UnitOfWork]]
 
@@ -52,11 +60,14 @@ class Bodies(Protocol):
     `seal` returns only when the thread's key is durable: call it before the transaction that stores the body.
     """
 
-    async def seal(self, items: Sequence[tuple[ThreadId, MessageId, Provable]]) -> Sequence[bytes]:
+    async def seal(self, items: Sequence[tuple[ThreadId, MessageId, Provable]], *, arriving: bool = False) -> Sequence[bytes]:
         """Return each message sealed under its thread's key, bound to its message id. Only proven ones are taken.
 
+        `arriving`: it came from a peer, and is kept where its thread is blocked too, so that it is erased with it.
+
         Raises:
-            StorageError: a thread's key was destroyed (its case was erased), or the key store cannot be written.
+            ThreadErasedError: a thread's key was destroyed, or the thread is blocked.
+            StorageError: the key store cannot be written.
         """
         ...
 
@@ -80,6 +91,18 @@ class Bodies(Protocol):
         """Return the message: verified or signed before it was sealed, authenticated now.
 
         Raises:
+            ThreadErasedError: the key was destroyed, or the thread is blocked.
             StorageError: the key is gone, or the sealed bytes were changed.
         """
+        ...
+
+    async def block(self, thread_ids: Iterable[ThreadId], *, blocked: bool = True) -> None:
+        """Let nothing be opened or said with these threads' keys from now on; or, with False, let it again.
+
+        Durable when it returns. Another process of the node may go on for some seconds.
+        """
+        ...
+
+    async def destroy(self, thread_ids: Iterable[ThreadId]) -> None:
+        """Destroy threads' keys: every copy of what they sealed is unreadable from here on, old backups included."""
         ...
