@@ -15,7 +15,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from contracts.errors import ConfigurationError
-from contracts.ids import NodeId
+from contracts.ids import Code, NodeId
 
 CONFIG_VARIABLE = "PARADERO_CONFIG"
 DEFAULT_CONFIG = Path("/etc/paradero/paradero.toml")
@@ -94,6 +94,24 @@ class BackupConfig(_Section):
     folder: Path | None = None
 
 
+class InboxRule(_Section):
+    """Work that has one of each of these goes to `office`; a list left out asks for nothing."""
+
+    office: Code
+    types: frozenset[Code] = frozenset()
+    records: frozenset[Code] = frozenset()
+    offices: frozenset[Code] = frozenset()
+    senders: frozenset[NodeId] = frozenset()
+    services: frozenset[Code] = frozenset()
+
+
+class InboxConfig(_Section):
+    """Which office the work that comes in goes to."""
+
+    default_office: Code | None = None
+    rules: tuple[InboxRule, ...] = ()
+
+
 class NodeConfig(_Section):
     """Everything `gateway.main` needs to wire one node."""
 
@@ -113,6 +131,7 @@ class NodeConfig(_Section):
     register_: RegisterConfig = Field(default=RegisterConfig(), alias="register")
     workers: WorkersConfig = WorkersConfig()
     backup: BackupConfig = BackupConfig()
+    inbox: InboxConfig = InboxConfig()
 
     @property
     def main_database(self) -> str:

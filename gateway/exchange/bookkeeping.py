@@ -24,11 +24,21 @@ from contracts.threads import (
     sides_of,
     step,
 )
+from gateway.exchange.assigning import work_of
 from gateway.exchange.case_ports import ExchangeEntry, ExchangeKey
 from gateway.exchange.holdings import LedgerEntry, RecallState
 from gateway.exchange.ports import UnitOfWork
 from gateway.exchange.presented import record_id_of, type_of
 from gateway.exchange.states import OutboxState
+from gateway.exchange.work_ports import WorkItem
+
+
+class OutOfTurnError(NotPermittedError):
+    """One of ours may not be said where its exchange stands, or opens a second one of its kind. Nothing was stored."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(f"may not be said now: {reason.value}")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +75,7 @@ async def note(handled: Sequence[CaseMessage], leaving: Sequence[Sent], work: Un
     A message that is no part of its exchange, or crossed one of ours, is raised to people.
 
     Raises:
-        NotPermittedError: one of ours may not be said where its exchange stands, or opens a second one of its kind.
+        OutOfTurnError: one of ours may not be said where its exchange stands, or opens a second one of its kind.
     """
     await work.ledger.add([line for item in leaving for line in item.lines])
     await _refuse_second(leaving, work)
@@ -79,6 +89,12 @@ async def note(handled: Sequence[CaseMessage], leaving: Sequence[Sent], work: Un
         if place is not None:
             _tell(place, books)
     await work.exchanges.store(list(books.values()), now=now)
+    await work.work_items.file([item for message in leaving if (item := _waits(message.message, now)) is not None])
+
+
+def _waits(message: CaseMessage, now: datetime) -> WorkItem | None:
+    """Return what we wait for: the answer to an exchange that we open and that names a deadline."""
+    return None if message.deadline is None else work_of(message, None, us=message.sender, office=None, now=now)
 
 
 def _tell(place: _Place, books: dict[ExchangeKey, ExchangeEntry]) -> None:
@@ -87,7 +103,7 @@ def _tell(place: _Place, books: dict[ExchangeKey, ExchangeEntry]) -> None:
         return  # an answer to what reached us before there were books, or was lost with them
     result = say(entry.exchange, place.message, as_opener=entry.side is Side.OPENER)
     if isinstance(result, Refusal):
-        raise NotPermittedError(f"may not be said now: {result.reason.value}")
+        raise OutOfTurnError(result.reason)
     books[entry.key] = _moved(entry, result.exchange, place.message)
 
 
@@ -95,6 +111,9 @@ async def _hear(place: _Place, books: dict[ExchangeKey, ExchangeEntry], work: Un
     entry, message = _entry(place, books), place.message
     if entry is None:
         return  # as above; an acknowledgement of nothing is its handler's to refuse
+    if entry.peer != message.sender:  # whoever learnt an id must not speak in another's name
+        await work.alarms.raise_("not-of-this-exchange", subject=str(message.message_id), now=now, peer=message.sender)
+        return
     result = step(entry.exchange, message, from_opener=entry.side is Side.ADDRESSEE)
     if isinstance(result, Refusal):
         await work.alarms.raise_("not-of-this-exchange", subject=str(message.message_id), now=now, peer=message.sender)
@@ -191,7 +210,7 @@ async def _refuse_second(messages: Sequence[Sent], work: UnitOfWork) -> None:
     pending = set(await work.exchanges.pending(wanted))
     for opened in wanted:
         if open_refusal(pending, opened) is not None:
-            raise NotPermittedError(f"may not be said now: {Reason.SECOND_PENDING.value}")
+            raise OutOfTurnError(Reason.SECOND_PENDING)
         pending.add(opened)
 
 

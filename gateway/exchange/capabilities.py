@@ -1,12 +1,13 @@
 """Everything one exchange step may use, in one value. `gateway.main` builds it; nothing in it is a key."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Literal
 
 from contracts.ids import MessageId, NodeId, RecordId, ThreadId, uuid7
 from contracts.policy import Overlay, Policy, Tightened
+from gateway.exchange.assigning import Assignments
 from gateway.exchange.ports import BeginUnitOfWork, Bodies, Clock, LeafBuilder, LogReader, Nudge, Randomness, Transport
 from gateway.exchange.timekeeping import Timekeeper
 from gateway.exchange.together import Together
@@ -44,6 +45,8 @@ class Capabilities:
     randomness: Randomness
     overlay: Overlay | None = None
     """This node's own restrictions: what it sends is judged by the policy and by these."""
+    assignments: Assignments = field(default_factory=Assignments)
+    """Which office the work of an exchange goes to."""
 
     def tightened(self, policy: Policy) -> Policy | Tightened:
         """Return the policy as this node applies it to what it sends."""

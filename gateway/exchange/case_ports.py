@@ -72,6 +72,14 @@ class Exchanges(Protocol):
         """Note that the word awaited in an exchange with `peer` is due later than it was; an earlier time changes nothing."""
         ...
 
+    async def case_of(self, thread_id: ThreadId) -> str | None:
+        """Return what our books call the case of a thread; None when no exchange was on it."""
+        ...
+
+    async def unconfirmed(self, *, limit: int) -> Sequence[ExchangeEntry]:
+        """Return exchanges whose opener withdrew and waits for our confirmation, the longest unchanged first."""
+        ...
+
     async def overdue(self, *, now: datetime, limit: int) -> Sequence[ExchangeEntry]:
         """Return exchanges whose awaited word is late, the latest first to have been due."""
         ...

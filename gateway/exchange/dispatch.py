@@ -24,6 +24,12 @@ from contracts.messages import (
     NodeReturned,
     Note,
     Ping,
+    ReferralAccept,
+    ReferralDecline,
+    ReferralDone,
+    ReferralOffer,
+    ReferralUpdate,
+    ReferralWithdraw,
     ReportAcknowledgement,
     ReportTransfer,
     SearchRequest,
@@ -34,11 +40,13 @@ from gateway.exchange.filing import file_duty, file_finding, file_note, file_rep
 from gateway.exchange.leaving import automatic
 from gateway.exchange.ports import InboxItem, Nudge, StagedLeaf, UnitOfWork
 from gateway.exchange.reconcile import give_back, take_back
+from gateway.exchange.referrals import note_referral, say_owed
 from gateway.exchange.replies import not_handled_reply
 from gateway.exchange.retry import next_message_attempt
 from gateway.exchange.searching import file_request, take_answer
 from gateway.exchange.states import InboxState
 from gateway.exchange.submit import Draft, Prepared, enqueue, prepare
+from gateway.exchange.work import file_work
 from keys.register.state import Freshness
 
 BATCH = 50
@@ -184,6 +192,8 @@ async def handle_message(message: CaseMessage, node: Capabilities) -> Sequence[D
             await take_back(message, node)
         case Ping():
             pass  # the receipt is the answer
+        case ReferralOffer() | ReferralWithdraw() | ReferralAccept() | ReferralDecline() | ReferralUpdate() | ReferralDone():
+            await note_referral(message, node)
         case _:
             raise NotHandledError(f"no handler for {message.type}")
     return replies
@@ -213,11 +223,14 @@ async def _settle(batch: Sequence[Handled], node: Capabilities, *, owner: str) -
         messages = [handled.message for handled in ended if handled.message is not None]
         replies = await _unanswered([reply for handled in ended for reply in handled.replies], work)
         await enqueue(replies, work, now=now, handled=messages)
+        await file_work(messages, work, node, now=now)
         for handled in ended:
             await _tell_people(handled, work, node)
     if any(handled.replies or handled.leaf for handled in batch):
         node.nudge(Nudge.OUTBOX)
         node.nudge(Nudge.LOG)
+    if any(isinstance(message, ReferralOffer | ReferralWithdraw) for message in messages):
+        await say_owed(node)  # at once; whatever ends the process here, the loop says it
 
 
 async def _unanswered(replies: Sequence[Prepared], work: UnitOfWork) -> Sequence[Prepared]:

@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 
 from contracts.errors import ConfigurationError
 from contracts.ids import NodeId
@@ -16,6 +17,7 @@ from gateway.config import NodeConfig
 from gateway.console.operations import Health, Operations
 from gateway.exchange.answer import AskDoor
 from gateway.exchange.arrivals import ArrivalWriter
+from gateway.exchange.assigning import Assignments, OfficeRule
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.leases import new_owner, take_back
 from gateway.exchange.ports import Clock, Nudge, Randomness, StagedLeaf, Transport
@@ -28,6 +30,7 @@ from gateway.main.policies import node_overlay
 from gateway.main.sources import source_reader
 from gateway.main.trust import Trust, open_trust, register_fetch
 from gateway.people.desk import PeopleDesk
+from gateway.people.offices import calendar_at
 from gateway.storage.engine import Creator, DiskFailed, create_engine, create_read_engine
 from gateway.storage.log import AT_ONCE, Epoch, SqlLog
 from gateway.storage.read_models import ReadModels
@@ -175,6 +178,7 @@ async def open_node(  # noqa: PLR0913 - what a test may stand in for
             timekeeper=Timekeeper(clock, steady, trust.state.published_at, config.register_.hosted is not None),
             randomness=randomness or SystemRandomness(),
             overlay=node_overlay(config.overlay, trust.state.policy),
+            assignments=_assignments(config),
         )
         people = people_desk(
             engine,
@@ -218,6 +222,7 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
             poll=config.register_.poll_seconds,
             resign=config.register_.resign_seconds,
         ),
+        calendar_of=partial(calendar_at, desk=people),
     )
     operations = Operations(
         node=capabilities,
@@ -304,6 +309,14 @@ def refuse_half_restore(config: NodeConfig) -> None:
         raise ConfigurationError(
             "una restauración empezó y no terminó", advice="Repita `paradero backup restore` con los mismos archivos."
         )
+
+
+def _assignments(config: NodeConfig) -> Assignments:
+    rules = (
+        OfficeRule(rule.office, rule.types, rule.records, rule.offices, rule.senders, rule.services)
+        for rule in config.inbox.rules
+    )
+    return Assignments(tuple(rules), config.inbox.default_office)
 
 
 def _load_keys(config: NodeConfig) -> NodeKeys:

@@ -11,7 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.ids import MessageId, NodeId, ThreadId
 from contracts.threads import MACHINES, Exchange, Pending, Said, Side, replay
 from gateway.exchange.case_ports import ExchangeEntry, ExchangeKey
-from gateway.storage.case_tables import exchange_messages, exchanges
+from gateway.storage.case_tables import WITHDRAWING, exchange_messages, exchanges
 from gateway.storage.rows import from_ms, insert_new, insert_or_change, maybe_from_ms, to_ms
 
 _CHANGING = ("state", "outcome", "pending_slot", "awaited", "deadline_ms", "changed_ms")
@@ -67,11 +67,25 @@ class SqlExchanges:
         ours = and_(opened, exchanges.c.side == Side.OPENER.value)
         await self._connection.execute(update(exchanges).where(ours).values(pending_slot=None, awaited=None))
 
+<<<<<<< HEAD
     async def set_deadline(self, key: ExchangeKey, peer: NodeId, until: datetime) -> None:
         """Note that the word awaited in an exchange with `peer` is due later than it was."""
         named = and_(exchanges.c.opener == key.opener, exchanges.c.opening_id == key.opening, exchanges.c.peer == peer)
         here = and_(named, or_(exchanges.c.deadline_ms.is_(None), exchanges.c.deadline_ms < to_ms(until)))
         await self._connection.execute(update(exchanges).where(here).values(deadline_ms=to_ms(until)))
+=======
+    async def case_of(self, thread_id: ThreadId) -> str | None:
+        """Return what our books call the case of a thread; None when no exchange was on it."""
+        statement = select(exchanges.c.case_ref).where(exchanges.c.thread_id == thread_id)
+        found = await self._connection.execute(statement.order_by(exchanges.c.opened_ms, exchanges.c.opening_id).limit(1))
+        return found.scalar_one_or_none()
+
+    async def unconfirmed(self, *, limit: int) -> Sequence[ExchangeEntry]:
+        """Return exchanges whose opener withdrew and waits for our confirmation, the longest unchanged first."""
+        statement = select(exchanges).where(WITHDRAWING, exchanges.c.side == Side.ADDRESSEE.value)
+        ordered = statement.order_by(exchanges.c.changed_ms, exchanges.c.opening_id).limit(limit)
+        return await self._entries((await self._connection.execute(ordered)).all())
+>>>>>>> 9315846 (WIP: the inbox of work and referrals)
 
     async def overdue(self, *, now: datetime, limit: int) -> Sequence[ExchangeEntry]:
         """Return exchanges whose awaited word is late."""

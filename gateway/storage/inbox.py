@@ -113,6 +113,14 @@ class SqlInbox:
         rows = await self._connection.execute(statement)
         return [Received(MessageId(row.message_id), ThreadId(row.thread_id), row.body, row.receipt) for row in rows]
 
+    async def kept(self, key: InboxKey) -> Received | None:
+        """Return one message as we keep it; None when no such message came."""
+        both = and_(inbox.c.sender == seen.c.sender, inbox.c.message_id == seen.c.message_id)
+        here = and_(inbox.c.sender == key.sender, inbox.c.message_id == key.message_id)
+        statement = select(inbox.c.message_id, inbox.c.thread_id, inbox.c.body, seen.c.receipt).join(seen, both).where(here)
+        row = (await self._connection.execute(statement)).one_or_none()
+        return None if row is None else Received(MessageId(row.message_id), ThreadId(row.thread_id), row.body, row.receipt)
+
     async def _release(self, keys: Sequence[InboxKey], owner: str, **values: object) -> frozenset[InboxKey]:
         ids: dict[NodeId, list[MessageId]] = {}
         for key in keys:

@@ -13,7 +13,10 @@ class Schema(StrEnum):
 
 
 REVISIONS = {
-    Schema.MAIN: ("r0001_core", "r0002_restore", "r0003_people", "r0004_growth", "r0005_books", "r0006_departures"),
+    Schema.MAIN: (
+        *("r0001_core", "r0002_restore", "r0003_people", "r0004_growth", "r0005_books", "r0006_departures"),
+        "r0007_work",
+    ),
     Schema.KEYS: ("r0001_thread_keys",),
 }
 """Oldest first; a test keeps them the same as the migrations."""

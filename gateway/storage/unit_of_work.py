@@ -19,6 +19,7 @@ from gateway.storage.holds import SqlHolds
 from gateway.storage.inbox import SqlInbox
 from gateway.storage.outbox import SqlOutbox
 from gateway.storage.restores import SqlRestores
+from gateway.storage.work_items import SqlWorkItems
 
 
 class DiskFailedError(StorageError):
@@ -41,6 +42,7 @@ class SqlUnitOfWork:
         self.consents = SqlConsents(connection)
         self.holds = SqlHolds(connection)
         self.departures = SqlDepartures(connection)
+        self.work_items = SqlWorkItems(connection)
 
 
 def unit_of_work_factory(engine: AsyncEngine) -> BeginUnitOfWork:

@@ -25,6 +25,7 @@ from gateway.exchange.deliver import bury_expired, deliver_lane, lanes_due
 from gateway.exchange.departing import leave_due
 from gateway.exchange.dispatch import dispatch_batch
 from gateway.exchange.ports import DoorResult
+from gateway.exchange.referrals import say_owed
 from gateway.main.node import Node, SystemRandomness, open_node
 from gateway.main.setup import InitAnswers, initialise_node, upgrade_databases
 from keys.register.ceremony import EnrolmentRequest, Holders, Preset, publish, stage_founding, stage_keyset, stage_member
@@ -131,6 +132,7 @@ class Federation:
             done += await dispatch_batch(node.capabilities, owner="test")
             done += await leave_due(node.capabilities)
             done += await bury_expired(node.capabilities)
+            done += await say_owed(node.capabilities)
             done += await node.log.sequence()
         return done
 

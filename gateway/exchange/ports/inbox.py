@@ -108,3 +108,7 @@ class Inbox(Protocol):
     async def received_since(self, sender: NodeId, since: datetime) -> Sequence[Received]:
         """Return what `sender` sent us since a moment, oldest first, but for what nodes say about restores."""
         ...
+
+    async def kept(self, key: InboxKey) -> Received | None:
+        """Return one message as we keep it; None when no such message came."""
+        ...

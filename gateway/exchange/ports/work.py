@@ -12,6 +12,7 @@ from gateway.exchange.ports.inbox import Inbox
 from gateway.exchange.ports.log import AuditStage
 from gateway.exchange.ports.outbox import Outbox
 from gateway.exchange.ports.restores import Restores
+from gateway.exchange.work_ports import WorkItems
 from keys.vault import KeptMessage, Provable
 
 
@@ -41,6 +42,9 @@ class UnitOfWork(CaseStores, Protocol):
 
     @property
     def departures(self) -> Departures: ...
+
+    @property
+    def work_items(self) -> WorkItems: ...
 
 
 BeginUnitOfWork = Callable[[], AbstractAsyncContextManager[UnitOfWork]]

@@ -1,0 +1,88 @@
+"""Terms: counted in an office's working time, kept, and told of when they come near or pass (SPEC 19.3).
+
+Each is told once: the row that says so is written in the transaction of the alarm. A clock that jumped tells nobody anything.
+"""
+
+from collections.abc import Awaitable, Callable
+from datetime import datetime, timedelta
+
+from contracts.calendars import CalendarError, OfficeCalendar
+from contracts.ids import Code
+from contracts.leaves import LeafEvent, LeafFields
+from contracts.messages import Urgency
+from gateway.exchange.assigning import term_of
+from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.ports import Nudge, UnitOfWork
+from gateway.exchange.work_ports import Notice, Term, WorkItem
+
+AT_ONCE = 100
+NEAR = "deadline-near"
+PASSED = "deadline-passed"
+
+CalendarOf = Callable[[Code | None], Awaitable[OfficeCalendar | None]]
+"""Returns when an office works; None where there is no such office, or its holidays are not known: then hours just pass."""
+
+
+def moment_after(start: datetime, hours: int, calendar: OfficeCalendar | None, *, urgency: str | None = None) -> datetime:
+    """Return when `hours` are over; if the office is closed then, when it opens next. Where a life is at risk, nothing waits.
+
+    Where the holidays are not known the hours just pass: sooner than they should is the safe side.
+    """
+    moment = start + timedelta(hours=hours)
+    if calendar is None or urgency == Urgency.LIFE_AT_RISK:
+        return moment
+    try:
+        return calendar.next_working_moment(moment)
+    except CalendarError:
+        return moment
+
+
+async def deadline_turn(node: Capabilities, calendar_of: CalendarOf) -> bool:
+    """Count the terms that came with no moment, then tell of those that come near or passed; True when there may be more."""
+    if node.timekeeper.skew() is not None:
+        return False
+    async with node.begin() as work:
+        fresh = await work.work_items.unscheduled(limit=AT_ONCE)
+    for item in fresh:
+        term = counted(item, await calendar_of(item.office))
+        async with node.begin() as work:
+            await work.work_items.schedule(item.key, term)
+    told = await _tell(Notice.ESCALATION, PASSED, node)  # first: what passed needs no word that it comes near
+    told += await _tell(Notice.REMINDER, NEAR, node)
+    return len(fresh) == AT_ONCE or told >= AT_ONCE
+
+
+def counted(item: WorkItem, calendar: OfficeCalendar | None) -> Term:
+    """Return the term of an item whose answer may take so many hours."""
+    hours = item.hours or 0
+    due = moment_after(item.opened_at, hours, calendar, urgency=item.urgency)
+    escalate = moment_after(item.opened_at, max(hours, item.escalate_hours or 0), calendar, urgency=item.urgency)
+    return term_of(item.opened_at, due, escalate)
+
+
+async def _tell(notice: Notice, code: str, node: Capabilities) -> int:
+    now = node.clock.now()
+    async with node.begin() as work:
+        late = await work.work_items.late(notice, now=now, limit=AT_ONCE)
+        for item in late:
+            if item.due is not None and await work.work_items.told(item.key, notice, item.due, now=now):
+                await _raise(code, item, work, node, now=now)
+    if late:
+        node.nudge(Nudge.LOG)
+    return len(late)
+
+
+async def _raise(code: str, item: WorkItem, work: UnitOfWork, node: Capabilities, *, now: datetime) -> None:
+    # A term that was moved is another one, and so is what is told of it: its moment is part of the alarm's name.
+    subject = f"{item.key.opening} {item.due:%Y-%m-%dT%H:%MZ}"
+    await work.alarms.raise_(code, subject=subject, now=now, peer=item.peer)
+    fields = LeafFields(
+        at=int(now.timestamp()),
+        event=LeafEvent.ADMIN,
+        peer=item.peer,
+        message_id=item.key.opening,
+        kind=item.kind,
+        detail=code,
+        outcome=item.office or "unassigned",
+    )
+    await work.audit.stage([node.leaves.leaf(fields)])

@@ -1,0 +1,184 @@
+"""The inbox of work: filing what comes in, what news does to a term, taking, passing on and ending it (SPEC 19)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from contracts.errors import NotPermittedError
+from contracts.ids import ActorPseudonym, Code, MessageId
+from contracts.leaves import LeafEvent, LeafFields
+from contracts.messages import CaseMessage, ReferralAccept, ReferralUpdate
+from contracts.threads import exchange_of
+from gateway.exchange.assigning import Roles, term_of, work_of
+from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.case_ports import ExchangeKey
+from gateway.exchange.ports import Nudge, UnitOfWork
+from gateway.exchange.work_ports import WorkItem
+
+
+class NoSuchWorkError(NotPermittedError):
+    """Nothing here is named so, or it is not this person's to see."""
+
+
+class WorkTakenError(NotPermittedError):
+    """Somebody has it, or it is done. The first counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Worker:
+    """The person who acts on work: their id (one person, one id), what leaves call them, and the offices they work at.
+
+    `unclaimed`: one of their offices takes what came for nobody in particular; `known` are the offices that are open.
+    """
+
+    person: str
+    actor: ActorPseudonym
+    offices: frozenset[Code]
+    unclaimed: bool = False
+    known: frozenset[Code] = frozenset()
+
+    def sees(self, office: Code | None) -> bool:
+        """Return whether work of this office is theirs to see. What is at an office that is not there is nobody's."""
+        return office in self.offices or (self.unclaimed and (office is None or office not in self.known))
+
+
+async def file_work(messages: Sequence[CaseMessage], work: UnitOfWork, node: Capabilities, *, now: datetime) -> None:
+    """File what handled messages ask of people, and move the terms that an answer or news changes.
+
+    In the transaction in which they are handled: nothing that was receipted and handled is missing from the inbox.
+    """
+    trust, items = node.trust(), []
+    for message in messages:
+        if message.sender not in trust.members:
+            continue
+        roles = Roles(trust.member(message.sender).role, trust.member(node.us).role, trust.policy)
+        office = node.assignments.office_for(message)
+        if (item := work_of(message, roles, us=node.us, office=office, now=now)) is not None:
+            items.append(item)
+    await work.work_items.file(items)
+    for message in messages:
+        await reschedule(message, work, us_sent=False, now=now)
+
+
+async def reschedule(message: CaseMessage, work: UnitOfWork, *, us_sent: bool, now: datetime) -> None:
+    """Move the term of a referral: an acceptance ends that of the offer, and may set another; news may say a later one.
+
+    Only what counts does: an acceptance that crossed a withdrawal that was confirmed changes nothing.
+    """
+    expected = _expected(message)
+    named = exchange_of(message)
+    if expected is None or named is None:
+        return
+    openers = [message.recipient, message.sender] if isinstance(message, ReferralUpdate) else [message.recipient]
+    found = await work.exchanges.lock([ExchangeKey(opener, named[1]) for opener in openers], now=now)
+    for key, entry in found.items():
+        if entry.exchange.state != "accepted" or not ours(entry.peer, message, us_sent=us_sent):
+            continue
+        due = expected.due
+        if due is not None or isinstance(message, ReferralAccept):
+            await work.work_items.schedule(key, None if due is None else term_of(now, due, due))
+
+
+def ours(peer: str, message: CaseMessage, *, us_sent: bool) -> bool:
+    """Return whether the exchange is with the peer that this message is from or to."""
+    return peer == (message.recipient if us_sent else message.sender)
+
+
+@dataclass(frozen=True, slots=True)
+class _Expected:
+    due: datetime | None
+
+
+def _expected(message: CaseMessage) -> _Expected | None:
+    if isinstance(message, ReferralAccept):
+        return _Expected(_moment(message.body.starts_by))
+    if isinstance(message, ReferralUpdate):
+        return _Expected(_moment(message.body.expected_by))
+    return None
+
+
+def _moment(seconds: int | None) -> datetime | None:
+    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+
+
+# -- what people do with it ------------------------------------------------------------------------------------------
+
+
+async def take_work(opening: MessageId, node: Capabilities, *, by: Worker) -> WorkItem:
+    """Say that a person has it. Asking again for what one has changes nothing.
+
+    Raises:
+        NoSuchWorkError: there is none of that name that they may see.
+        WorkTakenError: somebody else has it; nothing changed.
+    """
+    now = node.clock.now()
+    async with node.begin() as work:
+        item = await find_work(opening, work, by=by)
+        if item.person == by.person:
+            return item
+        if not await work.work_items.take(item.key, by.person, now=now):
+            raise WorkTakenError("somebody has it already")
+        await _log("work.take", item, work, node, by=by)
+    node.nudge(Nudge.LOG)
+    return item
+
+
+async def move_work(opening: MessageId, office: Code, node: Capabilities, *, by: Worker) -> WorkItem:
+    """Pass it on to another office of this institution; nobody there has it yet.
+
+    Raises:
+        NoSuchWorkError: there is none of that name that they may see, or no such office.
+    """
+    async with node.begin() as work:
+        item = await find_work(opening, work, by=by)
+        if office not in by.known:
+            raise NoSuchWorkError("no such office")
+        await work.work_items.move(item.key, office)
+        await _log(f"work.move {office}", item, work, node, by=by)
+    node.nudge(Nudge.LOG)
+    return item
+
+
+async def end_work(opening: MessageId, node: Capabilities, *, by: Worker) -> WorkItem:
+    """Say that there is nothing left to do about it.
+
+    Raises:
+        NoSuchWorkError: there is none of that name that they may see.
+        WorkTakenError: a word is still awaited, or it was done.
+    """
+    now = node.clock.now()
+    async with node.begin() as work:
+        item = await find_work(opening, work, by=by)
+        found = await work.exchanges.lock([item.key], now=now)
+        if item.key in found and found[item.key].exchange.awaited is not None:
+            raise WorkTakenError("a word is still awaited")
+        if not await work.work_items.end(item.key, now=now):
+            raise WorkTakenError("it was done")
+        await _log("work.end", item, work, node, by=by)
+    node.nudge(Nudge.LOG)
+    return item
+
+
+async def find_work(opening: MessageId, work: UnitOfWork, *, by: Worker) -> WorkItem:
+    """Return the item of an opening message, locked.
+
+    Raises:
+        NoSuchWorkError: none, or not theirs to see: which of the two, nobody is told. Or two peers used one id.
+    """
+    found = [item for item in await work.work_items.find(opening) if by.sees(item.office)]
+    if len(found) != 1:
+        raise NoSuchWorkError("no such work")
+    return found[0]
+
+
+async def _log(detail: str, item: WorkItem, work: UnitOfWork, node: Capabilities, *, by: Worker) -> None:
+    fields = LeafFields(
+        at=int(node.clock.now().timestamp()),
+        event=LeafEvent.ADMIN,
+        peer=item.peer,
+        message_id=item.key.opening,
+        kind=item.kind,
+        actor=by.actor,
+        detail=detail,
+    )
+    await work.audit.stage([node.leaves.leaf(fields)])
