@@ -269,6 +269,9 @@ async def _entry(
     opening: MessageId, work: UnitOfWork, node: Capabilities, *, by: Worker, side: Side | None
 ) -> tuple[WorkItem, ExchangeEntry]:
     item = await find_work(opening, work, by=by)
+    # The case before the exchange, as whoever judges a message of it does: two transactions must not wait crosswise.
+    case_ref = await work.exchanges.case_of(item.thread_id)
+    await work.departures.serialise([] if case_ref is None else [case_ref])
     found = await work.exchanges.lock([item.key], now=node.clock.now())
     if item.machine != "referral" or item.key not in found or side not in {None, item.side}:
         raise NoSuchWorkError("no such referral")

@@ -160,7 +160,7 @@ async def end_work(opening: MessageId, node: Capabilities, *, by: Worker) -> Wor
 
 
 async def find_work(opening: MessageId, work: UnitOfWork, *, by: Worker) -> WorkItem:
-    """Return the item of an opening message, locked.
+    """Return the item of an opening message.
 
     Raises:
         NoSuchWorkError: none, or not theirs to see: which of the two, nobody is told. Or two peers used one id.

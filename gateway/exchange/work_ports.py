@@ -67,7 +67,7 @@ class WorkItems(Protocol):
         ...
 
     async def find(self, opening: str, opener: NodeId | None = None) -> Sequence[WorkItem]:
-        """Return the items of an opening message, locked until the transaction ends."""
+        """Return the items of an opening message. Not locked: whoever changes one says what it must still be."""
         ...
 
     async def take(self, key: ExchangeKey, person: str, *, now: datetime) -> bool:

@@ -38,11 +38,11 @@ class SqlWorkItems:
             await self._connection.execute(insert_new(self._connection, work_items), [_row(item) for item in items])
 
     async def find(self, opening: str, opener: NodeId | None = None) -> Sequence[WorkItem]:
-        """Return the items of an opening message, locked."""
+        """Return the items of an opening message."""
         here = work_items.c.opening_id == opening
         if opener is not None:
             here = and_(here, work_items.c.opener == opener)
-        statement = select(work_items).where(here).order_by(work_items.c.opener).with_for_update()
+        statement = select(work_items).where(here).order_by(work_items.c.opener)
         return [_item(row) for row in await self._connection.execute(statement)]
 
     async def take(self, key: ExchangeKey, person: str, *, now: datetime) -> bool:

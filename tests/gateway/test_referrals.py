@@ -239,7 +239,7 @@ async def test_two_persons_who_accept_at_once_are_told_who_was_first(sides, fede
     await sides.offer()
     await federation.settle()
     await sides.accept("p-1")
-    with pytest.raises(OutOfTurnError, match="already-decided|out-of-turn"):
+    with pytest.raises(OutOfTurnError, match=r"already-decided|out-of-turn"):
         await sides.accept("p-2")
     assert await table(federation.nodes[CONAMIGUA], "SELECT person_id FROM work_items") == [("p-1",)]
 
