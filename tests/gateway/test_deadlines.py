@@ -1,0 +1,201 @@
+"""Terms of work on whole nodes: counted, kept, told of once, whatever the clock or the process does. SQLite and PostgreSQL."""
+
+from datetime import UTC, date, datetime, timedelta
+from zoneinfo import ZoneInfo
+
+import pytest
+
+from contracts.calendars import Holidays, OfficeCalendar, Opening, week
+from contracts.ids import Code
+from contracts.messages import Urgency
+from gateway.exchange import deadlines
+from gateway.exchange.deadlines import deadline_turn, moment_after
+from gateway.exchange.work import WorkTakenError, end_work, take_work
+from tests.gateway import test_exchange, test_referrals
+from tests.gateway.test_exchange import row, send, table
+from tests.gateway.test_referrals import CONAMIGUA, MBMID, Sides, change, worker
+
+federation = test_exchange.federation
+sides = test_referrals.sides
+
+ZONE = ZoneInfo("America/Guatemala")
+OPEN = Opening(8 * 60, 16 * 60)
+HOURS = week([[OPEN]] * 5 + [[], []])
+CALENDAR = OfficeCalendar(ZONE, HOURS, Holidays(frozenset({2026, 2027}), frozenset({date(2026, 12, 25)})))
+TOLD = "SELECT code FROM alarms WHERE code LIKE 'deadline-%' ORDER BY code"
+
+
+async def always(_office):
+    return None
+
+
+async def told(federation, name):
+    return [code for (code,) in await table(federation.nodes[name], TOLD)]
+
+
+def at(text):
+    return datetime.fromisoformat(text).replace(tzinfo=ZONE)
+
+
+@pytest.mark.parametrize(
+    ("start", "hours", "urgency", "due"),
+    [
+        ("2026-11-24T09:00", 4, None, "2026-11-24T13:00"),  # a Tuesday, open then
+        ("2026-11-27T15:00", 24, None, "2026-11-30T08:00"),  # over on a Saturday: on Monday
+        ("2026-11-24T15:00", 4, None, "2026-11-25T08:00"),  # over in the evening
+        ("2026-12-24T09:00", 24, None, "2026-12-28T08:00"),  # over on Christmas, a Friday
+        ("2026-11-27T15:00", 24, Urgency.LIFE_AT_RISK, "2026-11-28T15:00"),  # a life does not wait for Monday
+        ("2028-11-24T09:00", 4, None, "2028-11-24T13:00"),  # nobody knows that year's holidays
+    ],
+)
+def test_hours_end_when_the_office_can_answer(start, hours, urgency, due):
+    assert moment_after(at(start), hours, CALENDAR, urgency=urgency) == at(due)
+
+
+def test_without_an_office_hours_just_pass():
+    assert moment_after(at("2026-11-27T15:00"), 24, None) == at("2026-11-28T15:00")
+
+
+async def test_an_offer_is_reminded_of_then_escalated_at_both_ends_once_each(sides, federation):
+    await sides.offer()
+    await federation.settle()
+    nodes = [sides.opener, sides.addressee]
+    for _ in range(3):
+        for node in nodes:
+            await deadline_turn(node, always)
+    assert [await told(federation, name) for name in (MBMID, CONAMIGUA)] == [[], []]
+    federation.clock.forward(hours=60)
+    for _ in range(3):
+        for node in nodes:
+            await deadline_turn(node, always)
+    assert [await told(federation, name) for name in (MBMID, CONAMIGUA)] == [["deadline-near"]] * 2
+    federation.clock.forward(hours=13)
+    for _ in range(3):
+        for node in nodes:
+            await deadline_turn(node, always)
+    assert [await told(federation, name) for name in (MBMID, CONAMIGUA)] == [["deadline-near", "deadline-passed"]] * 2
+
+
+async def test_after_a_long_sleep_only_what_is_worse_is_told_and_a_restart_tells_nothing_again(sides, federation):
+    await sides.offer()
+    await federation.settle()
+    federation.clock.forward(hours=80)
+    await deadline_turn(sides.addressee, always)
+    assert await told(federation, CONAMIGUA) == ["deadline-passed"]
+    node = await federation.reopen(CONAMIGUA)
+    await deadline_turn(node.capabilities, always)
+    assert await told(federation, CONAMIGUA) == ["deadline-passed"]
+    [(leaves,)] = await table(federation.nodes[CONAMIGUA], "SELECT count(*) FROM leaf_staging WHERE event = 'admin.action'")
+    assert leaves == 1
+
+
+async def test_nothing_is_told_twice_when_somebody_reads_the_alarm_and_the_clock_goes_back(sides, federation):
+    await sides.offer()
+    await federation.settle()
+    federation.clock.forward(hours=73)
+    await deadline_turn(sides.addressee, always)
+    await change(federation.nodes[CONAMIGUA], "DELETE FROM alarms")
+    federation.clock.forward(hours=-20)
+    await deadline_turn(sides.addressee, always)
+    federation.clock.forward(hours=20)
+    await deadline_turn(sides.addressee, always)
+    assert await told(federation, CONAMIGUA) == []
+
+
+async def test_control_a_turn_that_does_not_write_down_what_it_told_tells_again(sides, federation, monkeypatch):
+    async def forgets(self, _key, _notice, _term, *, now):
+        return True
+
+    monkeypatch.setattr("gateway.storage.work_items.SqlWorkItems.told", forgets)
+    await sides.offer()
+    await federation.settle()
+    federation.clock.forward(hours=73)
+    await deadline_turn(sides.addressee, always)
+    await change(federation.nodes[CONAMIGUA], "DELETE FROM alarms")
+    await deadline_turn(sides.addressee, always)
+    assert await told(federation, CONAMIGUA) == ["deadline-near", "deadline-passed"]
+
+
+async def test_a_clock_that_jumped_tells_nobody_anything(sides, federation, monkeypatch):
+    await sides.offer()
+    await federation.settle()
+    federation.clock.forward(hours=80)
+    with monkeypatch.context() as patch:
+        patch.setattr("gateway.exchange.timekeeping.Timekeeper.skew", lambda _self: timedelta(hours=80))
+        await deadline_turn(sides.addressee, always)
+        assert await told(federation, CONAMIGUA) == []
+    await deadline_turn(sides.addressee, always)  # control: it was the clock
+    assert await told(federation, CONAMIGUA) == ["deadline-passed"]
+
+
+@pytest.mark.parametrize("end", ["accept", "decline", "withdraw"])
+async def test_whoever_answered_in_time_hears_nothing(sides, federation, end):
+    await sides.offer()
+    await federation.settle()
+    await getattr(sides, end)()
+    await federation.settle()
+    federation.clock.forward(hours=200)
+    for node in (sides.opener, sides.addressee):
+        await deadline_turn(node, always)
+    assert [await told(federation, name) for name in (MBMID, CONAMIGUA)] == [[], []]
+
+
+async def test_accepted_work_has_the_term_its_worker_named(sides, federation):
+    await sides.offer()
+    await federation.settle()
+    await sides.accept()
+    await federation.settle()
+    due = federation.clock.now() + timedelta(hours=48)
+    await sides.update(sides.addressee, expected_by=due)
+    await federation.settle()
+    for name in (MBMID, CONAMIGUA):
+        [(kept,)] = await table(federation.nodes[name], "SELECT due_ms FROM work_items")
+        assert kept // 1000 == int(due.timestamp())
+    federation.clock.forward(hours=50)
+    await deadline_turn(sides.opener, always)
+    assert await told(federation, MBMID) == ["deadline-passed"]
+
+
+async def test_a_report_nobody_took_is_escalated_and_one_that_was_taken_is_not(federation):
+    await send(federation, row(), row())
+    await federation.settle()
+    mbmid = federation.nodes[MBMID]
+    assert await table(mbmid, "SELECT machine, due_ms FROM work_items") == [("report", None)] * 2
+    await deadline_turn(mbmid.capabilities, always)
+    items = await table(mbmid, "SELECT opening_id, opened_ms, due_ms, escalate_ms FROM work_items ORDER BY opening_id")
+    hours = mbmid.capabilities.trust().policy.deadline_hours("flow:report-transfer", Urgency.NORMAL)
+    assert hours is not None
+    assert {due - opened for _, opened, due, _ in items} == {hours * 3_600_000}
+    by = worker(mbmid.capabilities)
+    await take_work(items[0][0], mbmid.capabilities, by=by)
+    with pytest.raises(WorkTakenError):
+        await take_work(items[0][0], mbmid.capabilities, by=worker(mbmid.capabilities, "p-2"))
+    federation.clock.forward(hours=2000)
+    await deadline_turn(mbmid.capabilities, always)
+    assert await told(federation, MBMID) == ["deadline-passed"]
+    await end_work(items[0][0], mbmid.capabilities, by=by)
+    with pytest.raises(WorkTakenError):
+        await end_work(items[0][0], mbmid.capabilities, by=by)
+
+
+async def test_the_office_of_the_work_counts_its_own_time(federation):
+    await send(federation, row())
+    await federation.settle()
+    asked = []
+
+    async def calendar_of(office):
+        asked.append(office)
+        return CALENDAR
+
+    mbmid = federation.nodes[MBMID]
+    await deadline_turn(mbmid.capabilities, calendar_of)
+    await deadline_turn(mbmid.capabilities, calendar_of)
+    assert asked == [None]  # counted once, and kept
+    [(due,)] = await table(mbmid, "SELECT due_ms FROM work_items")
+    moment = datetime.fromtimestamp(due / 1000, UTC)
+    assert CALENDAR.next_working_moment(moment) == moment
+
+
+def test_every_notice_has_its_own_name():
+    assert deadlines.NEAR != deadlines.PASSED
+    assert Code(deadlines.NEAR)
