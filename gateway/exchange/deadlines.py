@@ -47,6 +47,9 @@ async def deadline_turn(node: Capabilities, calendar_of: CalendarOf) -> bool:
         term = counted(item, await calendar_of(item.office))
         async with node.begin() as work:
             await work.work_items.schedule(item.key, term)
+    async with node.begin() as work:
+        for item, due in await work.work_items.postponed(limit=AT_ONCE):
+            await work.work_items.schedule(item.key, term_of(item.opened_at, due, due))
     told = await _tell(Notice.ESCALATION, PASSED, node)  # first: what passed needs no word that it comes near
     told += await _tell(Notice.REMINDER, NEAR, node)
     return len(fresh) == AT_ONCE or told >= AT_ONCE

@@ -23,6 +23,7 @@ from contracts.messages import (
 )
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.case_ports import ExchangeKey
+from gateway.exchange.case_ports import ExchangeKey
 from gateway.exchange.ports import Alarm, CaseEntry, ReconcileState, UnitOfWork
 from gateway.exchange.replies import reply_draft
 from gateway.exchange.submit import Draft
@@ -126,7 +127,8 @@ async def _note_acknowledgements(
 ) -> Sequence[None]:
     folios: dict[ThreadId, Folio] = {}
     async with node.begin() as work:
-        cases = await work.cases.find([message.thread_id for message in messages])
+        cases = dict(await work.cases.find([message.thread_id for message in messages]))
+        cases |= await _sent_later(work, [message for message in messages if message.thread_id not in cases], node)
         for message in messages:
             case = cases.get(message.thread_id)
             if case is None or case.peer != message.sender or case.opened_by != message.in_reply_to:
@@ -135,6 +137,31 @@ async def _note_acknowledgements(
             folios.setdefault(message.thread_id, folio)
         await work.cases.acknowledge(folios)
     return [None] * len(messages)
+
+
+async def _sent_later(
+    work: UnitOfWork, messages: Sequence[ReportAcknowledgement | FindingAcknowledgement], node: Capabilities
+) -> Mapping[ThreadId, CaseEntry]:
+    """File what left without a case of its own: it waited for a second person, and the books say that we sent it."""
+    if not messages:
+        return {}
+    now = node.clock.now()
+    found = await work.exchanges.lock([ExchangeKey(node.us, message.in_reply_to) for message in messages], now=now)
+    late = [
+        CaseEntry(
+            thread_id=entry.thread_id,
+            kind=f"{entry.exchange.machine}-sent",
+            peer=entry.peer,
+            opened_by=key.opening,
+            state="sent",
+            alias=None,
+            folio=None,
+            opened_at=entry.opened_at,
+        )
+        for key, entry in found.items()
+    ]
+    await work.cases.open(late)
+    return {case.thread_id: case for case in late}
 
 
 async def _own_cases(work: UnitOfWork, messages: Sequence[CaseMessage]) -> Mapping[ThreadId, CaseEntry]:

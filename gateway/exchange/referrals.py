@@ -40,7 +40,7 @@ from contracts.threads import Exchange, Side, exchange_of, owed
 from gateway.exchange.bookkeeping import OutOfTurnError
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.case_ports import ExchangeEntry, ExchangeKey
-from gateway.exchange.leaving import By, Held, leave
+from gateway.exchange.leaving import By, Held, automatic, leave
 from gateway.exchange.ports import InboxKey, Nudge, UnitOfWork
 from gateway.exchange.submit import Draft, Prepared, enqueue, prepare
 from gateway.exchange.work import NoSuchWorkError, Worker, find_work, reschedule
@@ -339,7 +339,9 @@ async def _confirm(entry: ExchangeEntry, node: Capabilities) -> bool:
         withdrawal = await _withdrawal(entry, node)
         if withdrawal is None:
             return False
-        prepared = await prepare([_confirmation(withdrawal, entry, node)], node)
+        drafts = [_confirmation(withdrawal, entry, node)]
+        automatic(drafts)
+        prepared = await prepare(drafts, node)
         async with node.begin() as work:
             await enqueue(prepared, work, now=node.clock.now())
     except OutOfTurnError:

@@ -86,6 +86,10 @@ class WorkItems(Protocol):
         """Return items whose term is still to be counted."""
         ...
 
+    async def postponed(self, *, limit: int) -> Sequence[tuple[WorkItem, datetime]]:
+        """Return items whose exchange has a later deadline by now than their term, and that deadline."""
+        ...
+
     async def schedule(self, key: ExchangeKey, term: Term | None) -> None:
         """Set a term; another one than before is told of anew. None: no word is awaited by a moment."""
         ...

@@ -67,13 +67,12 @@ class SqlExchanges:
         ours = and_(opened, exchanges.c.side == Side.OPENER.value)
         await self._connection.execute(update(exchanges).where(ours).values(pending_slot=None, awaited=None))
 
-<<<<<<< HEAD
     async def set_deadline(self, key: ExchangeKey, peer: NodeId, until: datetime) -> None:
         """Note that the word awaited in an exchange with `peer` is due later than it was."""
         named = and_(exchanges.c.opener == key.opener, exchanges.c.opening_id == key.opening, exchanges.c.peer == peer)
         here = and_(named, or_(exchanges.c.deadline_ms.is_(None), exchanges.c.deadline_ms < to_ms(until)))
         await self._connection.execute(update(exchanges).where(here).values(deadline_ms=to_ms(until)))
-=======
+
     async def case_of(self, thread_id: ThreadId) -> str | None:
         """Return what our books call the case of a thread; None when no exchange was on it."""
         statement = select(exchanges.c.case_ref).where(exchanges.c.thread_id == thread_id)
@@ -85,7 +84,6 @@ class SqlExchanges:
         statement = select(exchanges).where(WITHDRAWING, exchanges.c.side == Side.ADDRESSEE.value)
         ordered = statement.order_by(exchanges.c.changed_ms, exchanges.c.opening_id).limit(limit)
         return await self._entries((await self._connection.execute(ordered)).all())
->>>>>>> 9315846 (WIP: the inbox of work and referrals)
 
     async def overdue(self, *, now: datetime, limit: int) -> Sequence[ExchangeEntry]:
         """Return exchanges whose awaited word is late."""

@@ -64,6 +64,14 @@ class SqlWorkItems:
         statement = select(work_items).where(waiting).order_by(work_items.c.opened_ms).limit(limit)
         return [_item(row) for row in await self._connection.execute(statement)]
 
+    async def postponed(self, *, limit: int) -> Sequence[tuple[WorkItem, datetime]]:
+        """Return items whose exchange has a later deadline by now than their term, and that deadline."""
+        # Of an accepted referral the offer's own deadline says nothing any more.
+        later = and_(exchanges.c.deadline_ms > work_items.c.due_ms, work_items.c.machine != "referral")
+        waiting = and_(work_items.c.due_ms.is_not(None), work_items.c.escalated_ms.is_(None), AWAITED, later)
+        statement = select(*work_items.c, exchanges.c.deadline_ms).join(exchanges, SAME).where(waiting).limit(limit)
+        return [(_item(row), from_ms(row.deadline_ms)) for row in await self._connection.execute(statement)]
+
     async def schedule(self, key: ExchangeKey, term: Term | None) -> None:
         """Set a term; another one than before is told of anew."""
         if term is None:

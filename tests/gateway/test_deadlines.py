@@ -13,7 +13,7 @@ from gateway.exchange.deadlines import deadline_turn, moment_after
 from gateway.exchange.work import WorkTakenError, end_work, take_work
 from tests.gateway import test_exchange, test_referrals
 from tests.gateway.test_exchange import row, send, table
-from tests.gateway.test_referrals import CONAMIGUA, MBMID, Sides, change, worker
+from tests.gateway.test_referrals import CONAMIGUA, MBMID, change, worker
 
 federation = test_exchange.federation
 sides = test_referrals.sides
