@@ -4,6 +4,7 @@
 what is known of the case. Each check returns nothing or the name of the rule that stands in the way.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -16,7 +17,16 @@ from contracts.disclosure import Recipient, SourceRecord
 from contracts.errors import SchemaError
 from contracts.fields import FieldDefinition, RecordType, Sensitivity, plain
 from contracts.ids import ActorPseudonym, Code
-from contracts.messages import CaseMessage, CaseState, CaseStatusBody, Minor, NoteBody, SearchResponseBody, SearchResult
+from contracts.messages import (
+    CaseMessage,
+    CaseState,
+    CaseStatusBody,
+    Minor,
+    NoteBody,
+    ReferralOfferBody,
+    SearchResponseBody,
+    SearchResult,
+)
 from contracts.minors import minority
 from contracts.policy import ENFORCEMENT
 from contracts.register import Role
@@ -31,6 +41,7 @@ WALL_PUBLICATION = "wall:publication-needs-c4"
 WALL_BULLETIN = "wall:bulletin-needs-c8"
 WALL_FINDER_FIRST = "wall:finder-first"
 WALL_WISH = "wall:wish-of-the-person-found"
+WALL_OFFER = "wall:offer-names-nobody"
 
 PUBLISHERS: Mapping[Role, Scope] = MappingProxyType({Role.FOREIGN_SEARCH: Scope.MEXICO_REGISTER})
 """Roles whose register is shown to the public, and the scope a named record needs to go there: it amounts to publication."""
@@ -57,6 +68,7 @@ _LIVING = frozenset({RecordType.UNIDENTIFIED_PERSON.value, RecordType.CUSTODY.va
 _AGELESS = frozenset({RecordType.REPORTER, RecordType.UNIDENTIFIED_REMAINS})
 _FINDER_FIRST = ("protection_need", "aggressor_risk", "family_conflict")
 _PROTECTED = (*_FINDER_FIRST, "threats")
+_SUBDIVISION = re.compile(r"[a-z]{2}-[a-z0-9]{1,3}")
 _NOT_SO = (None, False, "no", "none")
 _FREE_KINDS = frozenset({"text", "long_text"})
 _FOUND = frozenset({SearchResult.POSSIBLE, SearchResult.MATCH})
@@ -222,6 +234,14 @@ def _wish(leaving: Leaving) -> bool:
     return not may_tell_alive(leaving.wish, basis) or (bool(leaving.carried) and not may_tell_more(leaving.wish, basis))
 
 
+def _offer(leaving: Leaving) -> bool:
+    """An offer names nobody: its one word that is no catalogue's is a department, state or province, by its ISO 3166-2 code."""
+    body = leaving.message.body
+    if not isinstance(body, ReferralOfferBody):
+        return False
+    return bool(leaving.carried) or (body.department is not None and not _SUBDIVISION.fullmatch(body.department))
+
+
 def _tells(leaving: Leaving) -> bool:
     body = leaving.message.body
     if isinstance(body, SearchResponseBody):
@@ -264,6 +284,7 @@ _WALLS: tuple[tuple[str, Callable[[Leaving], bool]], ...] = (
     (WALL_BULLETIN, _bulletin),
     (WALL_FINDER_FIRST, _finder_first),
     (WALL_WISH, _wish),
+    (WALL_OFFER, _offer),
 )
 
 WALL_NAMES = tuple(name for name, _ in _WALLS)

@@ -11,13 +11,16 @@ from gateway.cli import (
     demo,
     evidence,
     federation,
+    findings,
     holds,
+    inbox,
     keys,
     node,
     offices,
     outbox,
     people,
     policy,
+    referrals,
     reports,
     requests,
     schema,
@@ -49,6 +52,9 @@ app.add_typer(requests.app, name="request")
 app.command("preview")(requests.preview)
 app.add_typer(holds.app, name="hold")
 app.command("approve")(holds.approve)
+app.add_typer(inbox.app, name="inbox")
+app.add_typer(referrals.app, name="referral")
+app.add_typer(findings.app, name="finding")
 app.add_typer(outbox.app, name="outbox")
 app.add_typer(evidence.app, name="evidence")
 app.command("verify")(evidence.verify)

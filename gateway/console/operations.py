@@ -27,6 +27,7 @@ from gateway.exchange.timekeeping import spoken
 from gateway.people.errors import NotAllowedError
 from gateway.storage.log import SqlLog
 from gateway.storage.read_models import ReadModels, SentMessage
+from gateway.storage.work_models import WorkModels
 from gateway.telemetry import alarms_open, log_size, metrics, queue_size, register_age
 from keys.evidence import BundleParts, build_bundle
 
@@ -95,6 +96,7 @@ class Operations:
 
     node: Capabilities
     models: ReadModels
+    work: WorkModels
     log: SqlLog
     read_source: Callable[[str, str, bytes], Reading]
     row_digest: Callable[[bytes], bytes]

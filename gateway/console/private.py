@@ -11,6 +11,7 @@ from gateway.console.access import PRINCIPAL, Doorkeeper, Open, Route, people_pr
 from gateway.console.answers import json_answer, problem
 from gateway.console.operations import Operations, Sender
 from gateway.console.people import PeopleApi
+from gateway.console.referrals import WorkApi
 from gateway.console.requests import RequestsApi
 from gateway.exchange.gate import SOFTWARE
 from gateway.exchange.states import OutboxState
@@ -33,6 +34,7 @@ class PrivateApi:
         self._desk = people
         self._people = PeopleApi(people, watch)
         self._requests = RequestsApi(operations.node, operations.models, people, watch)
+        self._work = WorkApi(operations.node, operations.work, people, watch)
         self._door = Doorkeeper(people, token=token)
         self._hosts = frozenset(hosts)
         self._watch = watch
@@ -60,6 +62,7 @@ class PrivateApi:
             Route("POST", "/api/v1/federation/poll", self._poll, Permission.FEDERATION_POLL),
             *self._people.routes(),
             *self._requests.routes(),
+            *self._work.routes(),
         )
 
     def application(self) -> web.Application:

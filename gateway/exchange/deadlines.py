@@ -7,9 +7,11 @@ from collections.abc import Awaitable, Callable
 from datetime import datetime, timedelta
 
 from contracts.calendars import CalendarError, OfficeCalendar
-from contracts.ids import Code
+from contracts.errors import NotPermittedError
+from contracts.ids import Code, NodeId
 from contracts.leaves import LeafEvent, LeafFields
 from contracts.messages import Urgency
+from contracts.policy import Deny
 from gateway.exchange.assigning import term_of
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.ports import Nudge, UnitOfWork
@@ -18,6 +20,8 @@ from gateway.exchange.work_ports import Notice, Term, WorkItem
 AT_ONCE = 100
 NEAR = "deadline-near"
 PASSED = "deadline-passed"
+USUAL_HOURS = 72
+"""Where a flow names no deadline and its message must have one."""
 
 CalendarOf = Callable[[Code | None], Awaitable[OfficeCalendar | None]]
 """Returns when an office works; None where there is no such office, or its holidays are not known: then hours just pass."""
@@ -35,6 +39,29 @@ def moment_after(start: datetime, hours: int, calendar: OfficeCalendar | None, *
         return calendar.next_working_moment(moment)
     except CalendarError:
         return moment
+
+
+def answer_due(  # noqa: PLR0913, PLR0917 - what a flow is found by
+    node: Capabilities,
+    kind: str,
+    to: NodeId,
+    why: tuple[Code, Code],
+    urgency: Urgency,
+    calendar: OfficeCalendar | None,
+) -> datetime:
+    """Return when the answer to a message of ours is due; `why` is its purpose and its basis.
+
+    Raises:
+        NotPermittedError: the policy has no such flow, or the recipient is no member.
+    """
+    trust = node.trust()
+    if to not in trust.members:
+        raise NotPermittedError("the recipient is no member of the federation")
+    decision = trust.policy.decide(kind, trust.member(node.us).role, trust.member(to).role, *why)
+    if isinstance(decision, Deny):
+        raise NotPermittedError(f"rule {decision.rule}: {decision.reason}")
+    hours = trust.policy.deadline_hours(decision.rule, urgency)
+    return moment_after(node.clock.now(), USUAL_HOURS if hours is None else hours, calendar, urgency=urgency)
 
 
 async def deadline_turn(node: Capabilities, calendar_of: CalendarOf) -> bool:

@@ -9,13 +9,16 @@ from dataclasses import dataclass
 from datetime import datetime
 from types import MappingProxyType
 
+from contracts.calendars import OfficeCalendar
 from contracts.disclosure import Grant, SourceRecord
 from contracts.errors import NotPermittedError
 from contracts.fields import RecordType
 from contracts.ids import Code, MessageId
-from contracts.messages import FindingKind, FindingNotice, FindingNoticeBody
+from contracts.messages import FindingKind, FindingNotice, FindingNoticeBody, Urgency
 from contracts.register import Role
 from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.case_ports import ExchangeKey
+from gateway.exchange.deadlines import answer_due
 from gateway.exchange.desk import FINDING_BASIS, IDENTIFY, LOCATE, addressee
 from gateway.exchange.gate import By
 from gateway.exchange.leaving import Held, leave
@@ -47,7 +50,10 @@ class AlreadySentError(WorkTakenError):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Find:
-    """What was found: its record, who is competent for it and where. `case_ref`: what our own books call it."""
+    """What was found: its record, who is competent for it and where. `case_ref`: what our own books call it.
+
+    `office` waits for the acknowledgement, which is due by its `calendar`.
+    """
 
     record: SourceRecord
     authority: Code
@@ -56,6 +62,8 @@ class Find:
     case_ref: str
     basis: Code = FINDING_BASIS
     sender_reference: str | None = None
+    office: Code | None = None
+    calendar: OfficeCalendar | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +90,8 @@ async def send_finding(find: Find, node: Capabilities, *, by: Worker) -> Finding
         left = await leave([draft], node, work, by=By(by.person, by.actor))
         if not isinstance(left, Held):
             await _file(left[0], work, node)
+            if find.office is not None:
+                await work.work_items.move(ExchangeKey(node.us, left[0].message.message_id), find.office)
     node.nudge(Nudge.OUTBOX)
     node.nudge(Nudge.LOG)
     return FindingSent(draft.message_id or MessageId(""), left if isinstance(left, Held) else None)
@@ -107,6 +117,8 @@ def _draft(find: Find, node: Capabilities, by: Worker) -> Draft:
     if said is None:
         raise NotPermittedError(f"a {find.record.type} record is nobody who was found")
     now = node.clock.now()
+    to = addressee(node.trust(), Role.SEARCH_MECHANISM, now)
+    why = said.purpose, find.basis
     body = FindingNoticeBody(
         kind=said.kind,
         authority=find.authority,
@@ -116,7 +128,7 @@ def _draft(find: Find, node: Capabilities, by: Worker) -> Draft:
     )
     return Draft(
         kind=FindingNotice,
-        to=addressee(node.trust(), Role.SEARCH_MECHANISM, now),
+        to=to,
         body=body,
         purpose=said.purpose,
         basis=find.basis,
@@ -125,5 +137,6 @@ def _draft(find: Find, node: Capabilities, by: Worker) -> Draft:
         case_key=find.case_ref,
         records=(find.record,),
         grant=Grant(frozenset(), duty=False, approvals=1),
+        deadline=answer_due(node, "finding.notice", to, why, Urgency.NORMAL, find.calendar),
         message_id=node.new_message_id(now),
     )

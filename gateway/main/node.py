@@ -38,6 +38,7 @@ from gateway.storage.revisions import Schema
 from gateway.storage.selfcheck import check_database, refuse_unsafe
 from gateway.storage.thread_keys import ThreadKeys
 from gateway.storage.unit_of_work import unit_of_work_factory
+from gateway.storage.work_models import WorkModels
 from gateway.telemetry import log
 from gateway.workers.loops import LogSteps, RegisterSteps, Timing, TrustRefresher, node_loops
 from gateway.workers.supervision import Loop, supervise
@@ -227,6 +228,7 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
     operations = Operations(
         node=capabilities,
         models=models,
+        work=WorkModels(models.engine),
         log=sql_log,
         read_source=source_reader(config, capabilities.clock),
         row_digest=lambda content: vault.digest("import-row", content),

@@ -48,6 +48,11 @@ class Permission(StrEnum):
     APPROVE = "approvals.give"
     REQUESTS_READ = "requests.read"
     REQUESTS_ANSWER = "requests.answer"
+    WORK_READ = "work.read"
+    WORK_TAKE = "work.take"
+    WORK_MOVE = "work.move"
+    REFERRALS_SEND = "referrals.send"
+    FINDINGS_SEND = "findings.send"
     OUTBOX_READ = "outbox.read"
     OUTBOX_OPERATE = "outbox.operate"
     ALARMS_READ = "alarms.read"
@@ -79,6 +84,11 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = {
     Permission.APPROVE: frozenset({_OFFICER, _HEAD}),
     Permission.REQUESTS_READ: frozenset({_OFFICER, _HEAD}),
     Permission.REQUESTS_ANSWER: frozenset({_OFFICER, _HEAD}),
+    Permission.WORK_READ: frozenset({_OFFICER, _HEAD}),
+    Permission.WORK_TAKE: frozenset({_OFFICER, _HEAD}),
+    Permission.WORK_MOVE: frozenset({_HEAD}),
+    Permission.REFERRALS_SEND: frozenset({_OFFICER, _HEAD}),
+    Permission.FINDINGS_SEND: frozenset({_OFFICER, _HEAD}),
     Permission.OUTBOX_READ: frozenset({_OFFICER, _HEAD, _ADMIN}),
     Permission.OUTBOX_OPERATE: frozenset({_ADMIN}),
     Permission.ALARMS_READ: frozenset({_OFFICER, _HEAD, _DATA, _ADMIN, _AUDIT}),
@@ -100,6 +110,11 @@ ABOUT_CASES = frozenset(
         Permission.APPROVE,
         Permission.REQUESTS_READ,
         Permission.REQUESTS_ANSWER,
+        Permission.WORK_READ,
+        Permission.WORK_TAKE,
+        Permission.WORK_MOVE,
+        Permission.REFERRALS_SEND,
+        Permission.FINDINGS_SEND,
     }
 )
 """What shows or moves the content of cases."""
@@ -110,6 +125,10 @@ ACTS = frozenset(
         Permission.EVIDENCE_EXPORT,
         Permission.APPROVE,
         Permission.REQUESTS_ANSWER,
+        Permission.WORK_TAKE,
+        Permission.WORK_MOVE,
+        Permission.REFERRALS_SEND,
+        Permission.FINDINGS_SEND,
         Permission.OUTBOX_OPERATE,
         Permission.FEDERATION_POLL,
         Permission.RESTORE_OPERATE,

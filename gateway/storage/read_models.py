@@ -65,6 +65,11 @@ class ReadModels:
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
 
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine that reads, for other models."""
+        return self._engine
+
     async def _all(self, statement: Any) -> list[Any]:
         async with self._engine.connect() as connection:
             return list((await connection.execute(statement)).all())

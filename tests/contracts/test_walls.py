@@ -21,6 +21,7 @@ from contracts.walls import (
     WALL_NAMES,
     WALL_NATIONALITY,
     WALL_NEVER_TO,
+    WALL_OFFER,
     WALL_PUBLICATION,
     WALL_REPORTER,
     WALL_TWO_PERSONS,
@@ -53,6 +54,12 @@ MINOR = CaseMarks(minor="yes")
 NOTED = message("note")
 TWO = frozenset({SECOND})
 
+
+def offered(department):
+    offer = message("referral.offer")
+    return offer.model_copy(update={"body": offer.body.model_copy(update={"department": Code(department)})})
+
+
 # What a wall stops, and the one change after which it does not.
 STOPPED = {
     WALL_ENFORCEMENT: (
@@ -74,6 +81,7 @@ STOPPED = {
         {"marks": CaseMarks(finder_first=True, finder_released=True)},
     ),
     WALL_WISH: (leaving(alive()), {"wish": Wish.ALIVE_ONLY}),
+    WALL_OFFER: (leaving(offered("ficticia-caal")), {"message": offered("gt-13")}),
 }
 
 

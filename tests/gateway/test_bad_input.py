@@ -105,10 +105,16 @@ FILE_COMMANDS = [
         "request list", "request show x", "request clarify x --field sex", "request extend x --until x", "request decline x --reason x",
         "request no-information x --searched x --as-of x", "hold list", "hold show x", "hold release x 0.0", "hold drop x",
         "approve x", "office add x --name-es x --name-en x --zone UTC",
+        "inbox list", "inbox list --json", "inbox take x", "inbox done x", "inbox move x --office x", "referral list", "referral show x",
+        "referral offer --to gt.x --case x --service shelter --minor no --purpose x --basis x", "referral accept x",
+        "referral decline x --reason other", "referral update x --progress in-progress", "referral done x --outcome done",
+        "referral withdraw x --reason sent-in-error", "finding list", "finding show x",
     )),
     "policy show --policy F", "policy matrix --policy F", "policy explain search.request --to x --purpose x --policy F",
     "policy test F", "policy diff F F", "policy simulate F --mapping F", "policy build F --output OUT", "policy check-overlay F",
     "request new F --config C", "request answer x F --config C", "preview x F --config C", "preview x F --lang en --config C",
+    "finding send F --authority x --country US --case-ref x --config C", "referral update x --progress records-sent --records F --config C",
+    "referral done x --outcome done --records F --config C",
     "backup verify F", "backup verify F --json", "backup verify F --identity F", "backup key F/x --config C",
     "backup restore F --identity F --keys F --config C", "backup restore F --identity F --without-keys --config C",
 ]  # fmt: skip
@@ -157,7 +163,7 @@ def test_the_table_knows_every_command():
 
 @pytest.mark.parametrize("command", ["status", "outbox list", "outbox show x", "outbox retry x", "outbox pause gt.x",
                                      "outbox resume gt.x", "federation status", "federation poll", "evidence export x",
-                                     "whoami", "user list", "user disable x", "office list", "office next x"])  # fmt: skip
+                                     "inbox list", "referral list", "finding list", "whoami", "user list", "user disable x", "office list", "office next x"])  # fmt: skip
 def test_a_node_that_is_stopped_or_is_another_program_is_unreachable(call, node, command):
     assert call(*command.split(), "--config", node)[0] == ExitCode.UNREACHABLE
 

@@ -1,0 +1,120 @@
+"""What a request's body gives, member by member: parsed, or refused in words that never repeat a value."""
+
+from asyncio import IncompleteReadError
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from aiohttp import web
+
+from contracts.codec import parse_object
+from contracts.disclosure import SourceRecord
+from contracts.errors import ExchangeError
+from contracts.ids import Code, MessageId, NodeId
+from gateway.people.errors import InvalidError, UnknownError
+from gateway.web import Watch
+
+LIMIT = 512 * 1024
+_Word = TypeVar("_Word", bound=StrEnum)
+
+
+async def read_body(
+    request: web.Request, watch: Watch, needed: frozenset[str], optional: frozenset[str] = frozenset()
+) -> dict[str, Any]:
+    """Return the members of a JSON body: all that are needed and none that is unknown; those that are null are left out.
+
+    Raises:
+        InvalidError: it is something else. Says which members there are, never what was in them.
+    """
+    advice = f"Lleva, en JSON: {', '.join(sorted(needed)) or 'nada'}; puede llevar: {', '.join(sorted(optional)) or 'nada más'}."
+    try:
+        await request.content.readexactly(LIMIT + 1)
+        raise InvalidError("La petición es demasiado larga.", advice=advice)
+    except IncompleteReadError as whole:
+        data = whole.partial
+    watch.body_read(request)
+    try:
+        value = parse_object(data, limit=LIMIT)
+    except ExchangeError:
+        raise InvalidError("La petición no es un objeto JSON.", advice=advice) from None
+    given = {name: member for name, member in value.items() if member is not None}
+    if not needed <= set(given) or not set(value) <= needed | optional:
+        raise InvalidError("A la petición le falta o le sobra algo.", advice=advice)
+    return given
+
+
+def message_id(request: web.Request) -> MessageId:
+    """Return the id in a route's path.
+
+    Raises:
+        UnknownError: what stands there is none.
+    """
+    try:
+        return MessageId(request.match_info["message_id"])
+    except ValueError:
+        raise UnknownError("No hay nada con ese identificador.", advice="Cópielo entero: `paradero inbox list`.") from None
+
+
+def text(body: Mapping[str, Any], name: str, *, longest: int = 80) -> str:
+    """Return a short text."""
+    value = body[name]
+    if not isinstance(value, str) or not 1 <= len(value) <= longest or not value.isprintable():
+        raise InvalidError(f"{name} es un texto de hasta {longest} caracteres.")
+    return value
+
+
+def code(body: Mapping[str, Any], name: str) -> Code:
+    """Return a word of a catalogue."""
+    try:
+        return Code(text(body, name))
+    except ValueError:
+        raise InvalidError(f"{name} es un código: minúsculas, cifras y guiones.") from None
+
+
+def maybe_code(body: Mapping[str, Any], name: str) -> Code | None:
+    """Return a word of a catalogue, or None where it was left out."""
+    return code(body, name) if name in body else None
+
+
+def node_id(body: Mapping[str, Any], name: str) -> NodeId:
+    """Return a node's name."""
+    try:
+        return NodeId(text(body, name))
+    except ValueError:
+        raise InvalidError(f"{name} es el nombre de un nodo.", advice="Por ejemplo gt.minex.") from None
+
+
+def word(body: Mapping[str, Any], name: str, words: type[_Word]) -> _Word:
+    """Return one of a closed list of words."""
+    try:
+        return words(body[name])
+    except ValueError:
+        raise InvalidError(f"{name} es otra cosa.", advice=f"Una de: {', '.join(sorted(words))}.") from None
+
+
+def moment(body: Mapping[str, Any], name: str) -> datetime | None:
+    """Return a moment with its offset, or None where it was left out."""
+    if name not in body:
+        return None
+    try:
+        found = datetime.fromisoformat(text(body, name))
+    except ValueError:
+        found = None
+    if found is None or found.tzinfo is None:
+        raise InvalidError(f"{name} es un momento con su zona.", advice="Por ejemplo 2026-11-26T10:00:00-06:00.")
+    return found.astimezone(UTC)
+
+
+def records(body: Mapping[str, Any]) -> tuple[SourceRecord, ...]:
+    """Return records as this institution holds them: a list of {type, values}; none where they were left out."""
+    found = body.get("records", [])
+    if not isinstance(found, list) or len(found) > 8 or not all(_is_record(item) for item in found):
+        raise InvalidError("records es una lista de hasta 8 {type, values}.")
+    return tuple(SourceRecord(item["type"], item["values"]) for item in found)
+
+
+def _is_record(item: object) -> bool:
+    if not isinstance(item, dict) or set(item) != {"type", "values"}:
+        return False
+    return isinstance(item["type"], str) and isinstance(item["values"], dict)
