@@ -61,7 +61,7 @@ def shown(item: Mapping[str, Any], now: datetime, zone: tzinfo) -> dict[str, Any
         **item,
         "kind_es": KINDS.get(item["machine"], item["machine"]),
         "state_es": state_words(item),
-        "due_es": "sin plazo" if due is None else due_words(due, now, zone) if awaited else "respondida",
+        "due_es": "sin plazo" if due is None else _due(item, due, now, zone) if awaited else "respondida",
         "section": section(item, due if awaited else None, now, zone),
         "service_es": None if service is None else SERVICES[Service(service)].es,
     }
@@ -95,6 +95,11 @@ def due_words(due: datetime, now: datetime, zone: tzinfo) -> str:
     if there.date() == today + timedelta(days=1):
         return f"vence mañana {there:%H:%M}"
     return f"vence el {there:%Y-%m-%d %H:%M}, en {_span(left)}"
+
+
+def _due(item: Mapping[str, Any], due: datetime, now: datetime, zone: tzinfo) -> str:
+    told = "; se avisó a la jefatura" if item["escalated"] is not None else ""
+    return due_words(due, now, zone) + told
 
 
 def _span(length: timedelta) -> str:

@@ -48,6 +48,11 @@ PROVEN = {
     "E15 a node that was suspended asks on": "gateway/test_exchange.py::test_a_suspended_node_is_refused_and_its_lane_held_at_the_next_poll",
     "E15 old messages replayed": "promises/test_r11_replay.py::test_whatever_is_replayed_has_one_effect_and_one_receipt",
     "Threads: an offer that names somebody or carries a record": "contracts/test_threads.py::test_an_offer_carries_nothing_and_records_leave_only_after_a_yes",
+    "Threads: an offer whose words name somebody": "contracts/test_walls.py::test_a_wall_stands_and_its_control_passes",
+    "Threads: a record on a running node before the other side said yes": "gateway/test_referrals.py::test_no_record_leaves_before_the_acceptance",
+    "Threads: an officer who was told what two running nodes do not end with": "gateway/test_referral_races.py::test_however_they_race_both_sides_end_with_the_same_truth",
+    "E1 the dead told of by one person alone": "gateway/test_findings.py::test_remains_leave_when_a_second_person_agreed_and_are_acknowledged",
+    "E1 an acknowledgement that says how many are looking": "gateway/test_findings.py::test_the_acknowledgement_never_says_how_many_are_looking",
     "Threads: two sides that end with different truths": "contracts/test_threads.py::test_whatever_is_said_and_however_it_arrives_both_sides_end_with_the_same_truth",
     "Threads: one person decides about a child, the dead or protection": "contracts/test_walls.py::test_the_second_person_is_not_the_first",
 }
