@@ -5,7 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 from contracts.codec import b64u_decode, parse_object
 from contracts.ids import Code, NodeId
-from contracts.messages import CaseMessage, Urgency
+from contracts.messages import CaseMessage, ReferralAccept, ReferralUpdate, Urgency
 from contracts.policy import Permit, Policy
 from contracts.register import Role
 from contracts.threads import Side, exchange_of
@@ -107,6 +107,33 @@ def term_of(start: datetime, due: datetime, escalate_at: datetime) -> Term:
     used, of = _REMIND_AFTER
     left = max(timedelta(), due - start)
     return Term(due, due - left * (of - used) / of, max(due, escalate_at))
+
+
+@dataclass(frozen=True, slots=True)
+class NewTerm:
+    """What a message makes of a term; None: no word is awaited by a moment any more."""
+
+    term: Term | None
+
+
+def new_term(message: CaseMessage, state: str, now: datetime) -> NewTerm | None:
+    """Return what a message makes of the term of its exchange, which is in `state` after it; None: nothing.
+
+    An acceptance ends the term of the offer and may set another; news may say a later one. Only what counts does: an
+    acceptance that changed nothing, because it crossed a withdrawal, leaves the term alone.
+    """
+    if state != "accepted":
+        return None
+    if isinstance(message, ReferralAccept):
+        return NewTerm(_term_at(message.body.starts_by, now))
+    if isinstance(message, ReferralUpdate) and message.body.expected_by is not None:
+        return NewTerm(_term_at(message.body.expected_by, now))
+    return None
+
+
+def _term_at(seconds: int | None, now: datetime) -> Term | None:
+    due = None if seconds is None else datetime.fromtimestamp(seconds, UTC)
+    return None if due is None else term_of(now, due, due)
 
 
 def _hours(message: CaseMessage, roles: Roles, urgency: str | None) -> tuple[int | None, int | None]:

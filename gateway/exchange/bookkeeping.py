@@ -24,7 +24,7 @@ from contracts.threads import (
     sides_of,
     step,
 )
-from gateway.exchange.assigning import work_of
+from gateway.exchange.assigning import new_term, work_of
 from gateway.exchange.case_ports import ExchangeEntry, ExchangeKey
 from gateway.exchange.holdings import LedgerEntry, RecallState
 from gateway.exchange.ports import UnitOfWork
@@ -90,6 +90,20 @@ async def note(handled: Sequence[CaseMessage], leaving: Sequence[Sent], work: Un
             _tell(place, books)
     await work.exchanges.store(list(books.values()), now=now)
     await work.work_items.file([item for message in leaving if (item := _waits(message.message, now)) is not None])
+    await _reschedule([place for place in (*heard, *told) if place is not None], books, work, now)
+
+
+async def _reschedule(
+    places: Sequence[_Place], books: Mapping[ExchangeKey, ExchangeEntry], work: UnitOfWork, now: datetime
+) -> None:
+    """Move the terms that these messages change: whoever works on it said when it will be done."""
+    for place in places:
+        entry = _entry(place, books)
+        if entry is None or entry.peer not in {place.message.sender, place.message.recipient}:
+            continue
+        moved = new_term(place.message, entry.exchange.state, now)
+        if moved is not None:
+            await work.work_items.schedule(entry.key, moved.term)
 
 
 def _waits(message: CaseMessage, now: datetime) -> WorkItem | None:

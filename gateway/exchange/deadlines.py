@@ -75,6 +75,7 @@ async def deadline_turn(node: Capabilities, calendar_of: CalendarOf) -> bool:
         async with node.begin() as work:
             await work.work_items.schedule(item.key, term)
     async with node.begin() as work:
+        await work.work_items.settle(now=node.clock.now())
         for item, due in await work.work_items.postponed(limit=AT_ONCE):
             await work.work_items.schedule(item.key, term_of(item.opened_at, due, due))
     told = await _tell(Notice.ESCALATION, PASSED, node)  # first: what passed needs no word that it comes near

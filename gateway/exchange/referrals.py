@@ -43,7 +43,7 @@ from gateway.exchange.case_ports import ExchangeEntry, ExchangeKey
 from gateway.exchange.leaving import By, Held, automatic, leave
 from gateway.exchange.ports import InboxKey, Nudge, UnitOfWork
 from gateway.exchange.submit import Draft, Prepared, enqueue, prepare
-from gateway.exchange.work import NoSuchWorkError, Worker, find_work, reschedule
+from gateway.exchange.work import NoSuchWorkError, Worker, find_work
 from gateway.exchange.work_ports import WorkItem
 
 AT_ONCE = 50
@@ -253,16 +253,9 @@ async def _say(
         item, entry = await _entry(opening, work, node, by=by, side=side)
         draft = words.draft(item, entry, node, by)
         left = await leave([draft], node, work, by=_by(by))
-        if not isinstance(left, Held):
-            await _moved(left, work, node)
-            if takes:
-                await work.work_items.take(item.key, by.person, now=node.clock.now())
+        if takes and not isinstance(left, Held):
+            await work.work_items.take(item.key, by.person, now=node.clock.now())
     return _acted(left, draft, node, opening)
-
-
-async def _moved(left: Sequence[Prepared], work: UnitOfWork, node: Capabilities) -> None:
-    for prepared in left:
-        await reschedule(prepared.message, work, us_sent=True, now=node.clock.now())
 
 
 async def _entry(

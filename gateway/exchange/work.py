@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import datetime
 
 from contracts.errors import NotPermittedError
 from contracts.ids import ActorPseudonym, Code, MessageId
 from contracts.leaves import LeafEvent, LeafFields
-from contracts.messages import CaseMessage, ReferralAccept, ReferralUpdate
-from contracts.threads import exchange_of
-from gateway.exchange.assigning import Roles, term_of, work_of
+from contracts.messages import CaseMessage
+from gateway.exchange.assigning import Roles, work_of
 from gateway.exchange.capabilities import Capabilities
-from gateway.exchange.case_ports import ExchangeKey
 from gateway.exchange.ports import Nudge, UnitOfWork
 from gateway.exchange.work_ports import WorkItem
 
@@ -43,7 +41,7 @@ class Worker:
 
 
 async def file_work(messages: Sequence[CaseMessage], work: UnitOfWork, node: Capabilities, *, now: datetime) -> None:
-    """File what handled messages ask of people, and move the terms that an answer or news changes.
+    """File what handled messages ask of people.
 
     In the transaction in which they are handled: nothing that was receipted and handled is missing from the inbox.
     """
@@ -56,49 +54,6 @@ async def file_work(messages: Sequence[CaseMessage], work: UnitOfWork, node: Cap
         if (item := work_of(message, roles, us=node.us, office=office, now=now)) is not None:
             items.append(item)
     await work.work_items.file(items)
-    for message in messages:
-        await reschedule(message, work, us_sent=False, now=now)
-
-
-async def reschedule(message: CaseMessage, work: UnitOfWork, *, us_sent: bool, now: datetime) -> None:
-    """Move the term of a referral: an acceptance ends that of the offer, and may set another; news may say a later one.
-
-    Only what counts does: an acceptance that crossed a withdrawal that was confirmed changes nothing.
-    """
-    expected = _expected(message)
-    named = exchange_of(message)
-    if expected is None or named is None:
-        return
-    openers = [message.recipient, message.sender] if isinstance(message, ReferralUpdate) else [message.recipient]
-    found = await work.exchanges.lock([ExchangeKey(opener, named[1]) for opener in openers], now=now)
-    for key, entry in found.items():
-        if entry.exchange.state != "accepted" or not ours(entry.peer, message, us_sent=us_sent):
-            continue
-        due = expected.due
-        if due is not None or isinstance(message, ReferralAccept):
-            await work.work_items.schedule(key, None if due is None else term_of(now, due, due))
-
-
-def ours(peer: str, message: CaseMessage, *, us_sent: bool) -> bool:
-    """Return whether the exchange is with the peer that this message is from or to."""
-    return peer == (message.recipient if us_sent else message.sender)
-
-
-@dataclass(frozen=True, slots=True)
-class _Expected:
-    due: datetime | None
-
-
-def _expected(message: CaseMessage) -> _Expected | None:
-    if isinstance(message, ReferralAccept):
-        return _Expected(_moment(message.body.starts_by))
-    if isinstance(message, ReferralUpdate):
-        return _Expected(_moment(message.body.expected_by))
-    return None
-
-
-def _moment(seconds: int | None) -> datetime | None:
-    return None if seconds is None else datetime.fromtimestamp(seconds, UTC)
 
 
 # -- what people do with it ------------------------------------------------------------------------------------------

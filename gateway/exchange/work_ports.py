@@ -94,6 +94,10 @@ class WorkItems(Protocol):
         """Set a term; another one than before is told of anew. None: no word is awaited by a moment."""
         ...
 
+    async def settle(self, *, now: datetime) -> int:
+        """Forget when to tell of items whose time has come and on which no word is awaited any more; return how many."""
+        ...
+
     async def late(self, notice: Notice, *, now: datetime, limit: int) -> Sequence[WorkItem]:
         """Return items whose time for `notice` has come, that were not told of, and that a word is still awaited on."""
         ...

@@ -11,7 +11,7 @@ _pending = text("pending_slot IS NOT NULL")
 WITHDRAWING = text("state = 'withdrawing'")
 """Few, and found without reading through the rest: a statement that is to use the index says it in these words."""
 _uncounted = text("due_ms IS NULL AND hours IS NOT NULL AND ended_ms IS NULL")
-_untold = text("due_ms IS NOT NULL AND escalated_ms IS NULL AND ended_ms IS NULL")
+_untold = text("escalate_ms IS NOT NULL AND escalated_ms IS NULL AND ended_ms IS NULL")
 
 exchanges = Table(
     "exchanges",
@@ -193,5 +193,5 @@ work_items = Table(
     Column("ended_ms", BigInteger),
     Index("ix_work_items_opening_id", "opening_id"),
     Index("ix_work_items_uncounted", "opened_ms", sqlite_where=_uncounted, postgresql_where=_uncounted),
-    Index("ix_work_items_untold", "due_ms", sqlite_where=_untold, postgresql_where=_untold),
+    Index("ix_work_items_untold", "escalate_ms", sqlite_where=_untold, postgresql_where=_untold),
 )

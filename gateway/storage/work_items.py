@@ -26,6 +26,12 @@ AWAITED = and_(OPEN, or_(exchanges.c.awaited.is_not(None), and_(_at_once, work_i
 """Somebody owes a word: the peer, we, or whoever should have taken what was acknowledged."""
 
 
+# In the words of the index of what was not told of yet.
+_UNTOLD = and_(
+    work_items.c.escalate_ms.is_not(None), work_items.c.escalated_ms.is_(None), work_items.c.ended_ms.is_(None)
+)
+
+
 class SqlWorkItems:
     """The items of one open transaction."""
 
@@ -68,8 +74,8 @@ class SqlWorkItems:
         """Return items whose exchange has a later deadline by now than their term, and that deadline."""
         # Of an accepted referral the offer's own deadline says nothing any more.
         later = and_(exchanges.c.deadline_ms > work_items.c.due_ms, work_items.c.machine != "referral")
-        waiting = and_(work_items.c.due_ms.is_not(None), work_items.c.escalated_ms.is_(None), AWAITED, later)
-        statement = select(*work_items.c, exchanges.c.deadline_ms).join(exchanges, SAME).where(waiting).limit(limit)
+        joined = select(*work_items.c, exchanges.c.deadline_ms).join(exchanges, SAME)
+        statement = joined.where(_UNTOLD, AWAITED, later).limit(limit)
         return [(_item(row), from_ms(row.deadline_ms)) for row in await self._connection.execute(statement)]
 
     async def schedule(self, key: ExchangeKey, term: Term | None) -> None:
@@ -81,15 +87,21 @@ class SqlWorkItems:
         another = or_(work_items.c.due_ms.is_(None), work_items.c.due_ms != times["due_ms"])
         await self._change(and_(_at(key), another), **times, reminded_ms=None, escalated_ms=None)
 
+    async def settle(self, *, now: datetime) -> int:
+        """Forget when to tell of items whose time has come and on which no word is awaited any more."""
+        # So that what was answered in time leaves the index of what is still to be told of.
+        awaited = select(exchanges.c.opener).where(SAME, AWAITED).exists()
+        over = and_(_UNTOLD, work_items.c.escalate_ms <= to_ms(now), ~awaited)
+        done = await self._connection.execute(update(work_items).where(over).values(remind_ms=None, escalate_ms=None))
+        return done.rowcount
+
     async def late(self, notice: Notice, *, now: datetime, limit: int) -> Sequence[WorkItem]:
         """Return items whose time for `notice` has come and that were not told of, the longest due first."""
         at, told = _NOTICES[notice]
-        # In the words of the index of what was not told of yet.
-        waiting = and_(work_items.c.due_ms.is_not(None), work_items.c.escalated_ms.is_(None), AWAITED)
         statement = (
             select(work_items)
             .join(exchanges, SAME)
-            .where(waiting, at <= to_ms(now), told.is_(None))
+            .where(_UNTOLD, AWAITED, at <= to_ms(now), told.is_(None))
             .order_by(work_items.c.due_ms, work_items.c.opening_id)
             .limit(limit)
         )

@@ -196,6 +196,29 @@ async def test_the_office_of_the_work_counts_its_own_time(federation):
     assert CALENDAR.next_working_moment(moment) == moment
 
 
+async def test_what_was_answered_in_time_is_not_looked_at_again(sides, federation):
+    await sides.offer()
+    await federation.settle()
+    await sides.decline()
+    await federation.settle()
+    waiting = "SELECT count(*) FROM work_items WHERE escalate_ms IS NOT NULL"
+    assert await table(federation.nodes[MBMID], waiting) == [(1,)]
+    federation.clock.forward(hours=100)
+    await deadline_turn(sides.opener, always)
+    assert await table(federation.nodes[MBMID], waiting) == [(0,)]
+
+
+async def test_a_later_deadline_of_the_exchange_moves_the_term(federation):
+    await send(federation, row())
+    await federation.settle()
+    mbmid = federation.nodes[MBMID]
+    await deadline_turn(mbmid.capabilities, always)
+    [(due,)] = await table(mbmid, "SELECT due_ms FROM work_items")
+    await change(mbmid, f"UPDATE exchanges SET deadline_ms = {due + 3_600_000}")
+    await deadline_turn(mbmid.capabilities, always)
+    assert await table(mbmid, "SELECT due_ms FROM work_items") == [(due + 3_600_000,)]
+
+
 def test_every_notice_has_its_own_name():
     assert deadlines.NEAR != deadlines.PASSED
     assert Code(deadlines.NEAR)

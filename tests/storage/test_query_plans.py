@@ -15,8 +15,12 @@ from sqlalchemy import event, select, text, tuple_
 
 from contracts.ids import MessageId, ThreadId, uuid7
 from contracts.leaves import LeafEvent, LeafFields
+from contracts.threads import Side
+from gateway.exchange.assigning import term_of
+from gateway.exchange.case_ports import ExchangeKey
 from gateway.exchange.ports import Alarm, Arrival, CaseEntry, DeliveryOutcome, InboxKey, Outgoing
 from gateway.exchange.states import InboxState, OutboxState
+from gateway.exchange.work_ports import Notice, WorkItem
 from gateway.main.node import Leaves
 from gateway.storage.engine import create_engine, create_read_engine
 from gateway.storage.inbox import SqlInbox
@@ -33,10 +37,10 @@ from tests.storage.test_empty_claim import LEASE, NOW, PEER
 LARGE = {
     "seen": {"sender=?"}, "inbox": {"sender=?"}, "outbox": {"lane=?"}, "outbox_bodies": {"lane=?"}, "leaves": {"epoch=?"},
     "tree_nodes": {"epoch=?", "epoch=? AND level=?"}, "cases": set(), "imports": set(), "alarms": {"code=?"},
-    "checkpoints": set(), "thread_keys": set(),
+    "checkpoints": set(), "thread_keys": set(), "work_items": set(),
 }  # fmt: skip
 """Tables that grow with every message, and the searches in them that still find a peer's whole history."""
-WAITING = "ix_inbox_waiting|ix_outbox_waiting|ix_outbox_expiry"
+WAITING = "ix_inbox_waiting|ix_outbox_waiting|ix_outbox_expiry|ix_work_items_uncounted|ix_work_items_untold"
 """Indexes of what waits alone: as long as the queue, not as the history."""
 
 
@@ -192,9 +196,34 @@ async def _receive(node, came):
         assert await work.inbox.finish(ended, owner="only:1") == frozenset(ended)
         await work.inbox.make_due(now=NOW)
         await work.inbox.release("only")
+        await _work(work, [item.key.message_id for item in came])
         await work.restores.pending()
         await work.restores.unsettled()
         await work.restores.unanswerable()
+
+
+async def _work(work, ids):
+    items = [
+        WorkItem(
+            key=ExchangeKey(PEER, message_id), machine="duty", side=Side.ADDRESSEE, peer=PEER, thread_id=ThreadId(str(message_id)),
+            kind="duty.notice", purpose="p", basis="b", opened_at=NOW, hours=4,
+        )
+        for message_id in ids
+    ]  # fmt: skip
+    await work.work_items.file(items)
+    await work.work_items.unscheduled(limit=100)
+    for item in items:
+        await work.work_items.schedule(item.key, term_of(NOW, NOW, NOW))
+        await work.work_items.take(item.key, "p", now=NOW)
+        assert len(await work.work_items.find(item.key.opening)) == 1
+    await work.work_items.settle(now=NOW)
+    await work.work_items.postponed(limit=100)
+    for notice in Notice:
+        await work.work_items.late(notice, now=NOW, limit=100)
+        await work.work_items.told(items[0].key, notice, NOW, now=NOW)
+    await work.exchanges.unconfirmed(limit=50)
+    await work.exchanges.case_of(items[0].thread_id)
+    await work.work_items.end(items[0].key, now=NOW)
 
 
 def _sqlite_plan(engine, statement, parameters):

@@ -9,7 +9,7 @@ branch_labels = None
 depends_on = None
 
 _UNCOUNTED = "due_ms IS NULL AND hours IS NOT NULL AND ended_ms IS NULL"
-_UNTOLD = "due_ms IS NOT NULL AND escalated_ms IS NULL AND ended_ms IS NULL"
+_UNTOLD = "escalate_ms IS NOT NULL AND escalated_ms IS NULL AND ended_ms IS NULL"
 
 
 def upgrade() -> None:
@@ -51,7 +51,7 @@ def upgrade() -> None:
         sqlite_where=sa.text("state = 'withdrawing'"),
         postgresql_where=sa.text("state = 'withdrawing'"),
     )
-    for name, column, where in (("uncounted", "opened_ms", _UNCOUNTED), ("untold", "due_ms", _UNTOLD)):
+    for name, column, where in (("uncounted", "opened_ms", _UNCOUNTED), ("untold", "escalate_ms", _UNTOLD)):
         op.create_index(
             f"ix_work_items_{name}",
             "work_items",
