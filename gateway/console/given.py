@@ -97,12 +97,13 @@ def moment(body: Mapping[str, Any], name: str) -> datetime | None:
     """Return a moment with its offset, or None where it was left out."""
     if name not in body:
         return None
+    refused = InvalidError(f"{name} es un momento con su zona.", advice="Por ejemplo 2026-11-26T10:00:00-06:00.")
     try:
         found = datetime.fromisoformat(text(body, name))
     except ValueError:
-        found = None
-    if found is None or found.tzinfo is None:
-        raise InvalidError(f"{name} es un momento con su zona.", advice="Por ejemplo 2026-11-26T10:00:00-06:00.")
+        raise refused from None
+    if found.tzinfo is None or not 1970 < found.year < 9999:
+        raise refused
     return found.astimezone(UTC)
 
 
