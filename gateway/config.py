@@ -12,10 +12,12 @@ from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from contracts.errors import ConfigurationError
 from contracts.ids import Code, NodeId
+from contracts.messages import MESSAGE_TYPES
+from contracts.services import Service
 
 CONFIG_VARIABLE = "PARADERO_CONFIG"
 DEFAULT_CONFIG = Path("/etc/paradero/paradero.toml")
@@ -102,7 +104,14 @@ class InboxRule(_Section):
     records: frozenset[Code] = frozenset()
     offices: frozenset[Code] = frozenset()
     senders: frozenset[NodeId] = frozenset()
-    services: frozenset[Code] = frozenset()
+    services: frozenset[Service] = frozenset()
+
+    @field_validator("types")
+    @classmethod
+    def _known_types(cls, types: frozenset[Code]) -> frozenset[Code]:
+        if not types <= set(MESSAGE_TYPES):
+            raise ValueError("a type of message there is not")
+        return types
 
 
 class InboxConfig(_Section):

@@ -72,6 +72,13 @@ def test_the_configuration_makes_the_rules(tmp_path):
     assert _assignments(NodeConfig.model_validate({"node": "gt.prueba", "data": tmp_path})).office_for(OFFER) is None
 
 
+@pytest.mark.parametrize("wrong", [{"types": ["referal.offer"]}, {"services": ["shelters"]}, {"senders": ["GT"]}, {"office": ""}])
+def test_a_word_written_wrong_in_a_rule_does_not_pass_unnoticed(tmp_path, wrong):
+    rules = [{"office": "central"} | wrong]
+    with pytest.raises(ValueError, match="inbox"):
+        NodeConfig.model_validate({"node": "gt.prueba", "data": tmp_path, "inbox": {"rules": rules}})
+
+
 @given(st.timedeltas(min_value=NOW - NOW), st.timedeltas(min_value=NOW - NOW))
 def test_the_reminder_is_never_after_the_term_and_the_head_is_never_told_before_it(length, more):
     try:
