@@ -49,7 +49,13 @@ _REFERRAL: Mapping[tuple[str, str], str] = {
     (Side.ADDRESSEE, "withdrawn"): "Retirada por quien la envió",
     (Side.ADDRESSEE, "done"): "Realizada",
 }
-_DELIVERY = {"waiting": "En espera de enlace", "rejected": "No la recibieron", "dead": "No se pudo entregar"}
+_DELIVERY = {
+    "waiting": "En espera de enlace",
+    "rejected": "No la recibieron",
+    "dead": "Venció sin recibo: no se sabe si llegó",
+}
+_UNHEARD = frozenset({"offered", "open"})
+"""Nothing that came back says that the peer has it."""
 
 
 def shown(item: Mapping[str, Any], now: datetime, zone: tzinfo) -> dict[str, Any]:
@@ -72,7 +78,7 @@ def state_words(item: Mapping[str, Any]) -> str:
     if item["ended"] is not None:
         return "Terminada"
     ours = item["side"] == Side.OPENER
-    if ours and item["awaited"] is not None and item["delivery"] in _DELIVERY:
+    if ours and item["state"] in _UNHEARD and item["delivery"] in _DELIVERY:
         return _DELIVERY[item["delivery"]]
     if item["machine"] == "referral":
         reached = item["outcome"] if item["state"] == CLOSED else item["state"]
@@ -114,7 +120,7 @@ def section(item: Mapping[str, Any], due: datetime | None, now: datetime, zone: 
     """Return the section of the inbox an item stands in; `due` is None when nobody owes a word by a moment."""
     if item["ended"] is not None or (item["state"] == CLOSED and not _unanswered(item)):
         return OVER
-    if item["side"] == Side.OPENER and item["delivery"] in {"rejected", "dead"}:
+    if item["side"] == Side.OPENER and item["state"] in _UNHEARD and item["delivery"] in {"rejected", "dead"}:
         return UNDELIVERED
     if due is not None and due < now:
         return LATE

@@ -48,7 +48,11 @@ def test_whoever_withdrew_is_told_that_it_is_withdrawn_only_when_it_is():
 
 def test_a_peer_out_of_reach_is_said_so():
     assert state_words(item(side="opener", delivery="waiting")) == "En espera de enlace"
-    assert shown(item(side="opener", delivery="dead"), NOW, ZONE)["section"] == UNDELIVERED
+    for delivery, words in (("rejected", "No la recibieron"), ("dead", "Venció sin recibo: no se sabe si llegó")):
+        found = shown(item(side="opener", delivery=delivery, awaited=None), NOW, ZONE)  # nobody is waited for any more
+        assert (found["section"], found["state_es"]) == (UNDELIVERED, words)
+    answered = shown(item(side="opener", delivery="dead", state="accepted"), NOW, ZONE)  # it had arrived after all
+    assert (answered["section"], answered["state_es"]) == (OTHERS, "Aceptada, en curso")
 
 
 @pytest.mark.parametrize(
