@@ -81,7 +81,8 @@ class WorkApi:
 
     async def _inbox(self, request: web.Request) -> web.Response:
         within = request.query.get("due", "")
-        if within and (not within.isascii() or not within.isdigit() or not 0 < int(within[:6]) <= _LONGEST_HOURS):
+        number = within.isascii() and within.isdigit() and len(within) <= 4
+        if within and (not number or not 0 < int(within) <= _LONGEST_HOURS):
             raise InvalidError("due es un número de horas.", advice="Por ejemplo 48.")
         before = self._node.clock.now() + timedelta(hours=int(within)) if within else None
         return await self._list(request, everything=request.query.get("all") == "yes", due_before=before)
