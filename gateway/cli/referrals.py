@@ -22,7 +22,7 @@ Records = Annotated[
     typer.Option(
         exists=True,
         dir_okay=False,
-        help='Archivo JSON: {"records":[{"type":…,"values":{…}}]}. Sólo sale lo que la política permite. A JSON file of records.',
+        help='Archivo JSON: {"records":[{"type":…,"values":{…}}]}. Sólo sale lo permitido. A JSON file of records.',
     ),
 ]
 
@@ -93,7 +93,9 @@ def update(
     referral: Referral,
     progress: Annotated[
         str,
-        typer.Option(help="records-sent, in-progress, waiting-for-family, waiting-for-sender o extension-asked. Where it stands."),
+        typer.Option(
+            help="records-sent, in-progress, waiting-for-family, waiting-for-sender, extension-asked. Where it stands."
+        ),
     ],
     expected_by: Annotated[str | None, typer.Option(help="Para cuándo, con su zona. Until when.")] = None,
     records: Records = None,
@@ -120,9 +122,7 @@ def done_(
 @app.command()
 def withdraw(
     referral: Referral,
-    reason: Annotated[
-        str, typer.Option(help="no-longer-needed, consent-withdrawn, sent-in-error o taken-elsewhere. Why.")
-    ],
+    reason: Annotated[str, typer.Option(help="no-longer-needed, consent-withdrawn, sent-in-error o taken-elsewhere. Why.")],
     config: Config = None,
     as_json: AsJson = False,
 ) -> None:

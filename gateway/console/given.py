@@ -27,7 +27,8 @@ async def read_body(
     Raises:
         InvalidError: it is something else. Says which members there are, never what was in them.
     """
-    advice = f"Lleva, en JSON: {', '.join(sorted(needed)) or 'nada'}; puede llevar: {', '.join(sorted(optional)) or 'nada más'}."
+    must, may = ", ".join(sorted(needed)) or "nada", ", ".join(sorted(optional)) or "nada más"
+    advice = f"Lleva, en JSON: {must}; puede llevar: {may}."
     try:
         await request.content.readexactly(LIMIT + 1)
         raise InvalidError("La petición es demasiado larga.", advice=advice)

@@ -151,9 +151,7 @@ class WorkApi:
         worker = await self._worker(request, Permission.REFERRALS_SEND)
         starts_by = self._ahead(body, "starts_by")
         office = _own_office(body, worker)
-        return _went(
-            await referrals.accept(given.message_id(request), office, self._node, starts_by=starts_by, by=worker)
-        )
+        return _went(await referrals.accept(given.message_id(request), office, self._node, starts_by=starts_by, by=worker))
 
     async def _decline(self, request: web.Request) -> web.Response:
         body = await self._body(request, {"reason"}, {"suggestion"})
@@ -277,7 +275,7 @@ def _not_found() -> UnknownError:
     return UnknownError("No hay nada con ese identificador que usted pueda ver.", advice="Véase `paradero inbox list`.")
 
 
-def _told(handler: Handler) -> Handler:
+def _told(handler: Handler) -> Handler:  # noqa: C901 - a line a refusal
     """Return the handler with its refusals in the words people read."""
 
     async def told(request: web.Request) -> web.Response:
@@ -288,9 +286,8 @@ def _told(handler: Handler) -> Handler:
         except AlreadySentError:
             raise TakenError("Ese hallazgo ya se envió.", advice="Véase `paradero finding list --all`.") from None
         except WorkTakenError:
-            raise TakenError(
-                "Ya lo tiene otra persona, ya se terminó, o falta aún una respuesta.", advice="Véase `paradero inbox list --all`."
-            ) from None
+            advice = "Véase `paradero inbox list --all`."
+            raise TakenError("Ya lo tiene otra persona, se terminó, o falta aún una respuesta.", advice=advice) from None
         except OutOfTurnError as error:
             raise _out_of_turn(error) from None
         except WallError as error:

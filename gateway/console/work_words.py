@@ -73,7 +73,7 @@ def shown(item: Mapping[str, Any], now: datetime, zone: tzinfo) -> dict[str, Any
     }
 
 
-def state_words(item: Mapping[str, Any]) -> str:
+def state_words(item: Mapping[str, Any]) -> str:  # noqa: PLR0911 - a line a case
     """Return where an item stands, as its side may say it: withdrawn is said only of what the other side confirmed."""
     if item["ended"] is not None:
         return "Terminada"
@@ -116,7 +116,9 @@ def _span(length: timedelta) -> str:
     return f"{hours} h" if hours < 48 else f"{hours // 24} días"
 
 
-def section(item: Mapping[str, Any], due: datetime | None, now: datetime, zone: tzinfo) -> str:
+def section(  # noqa: PLR0911 - a line a section
+    item: Mapping[str, Any], due: datetime | None, now: datetime, zone: tzinfo
+) -> str:
     """Return the section of the inbox an item stands in; `due` is None when nobody owes a word by a moment."""
     if item["ended"] is not None or (item["state"] == CLOSED and not _unanswered(item)):
         return OVER

@@ -41,7 +41,7 @@ def moment_after(start: datetime, hours: int, calendar: OfficeCalendar | None, *
         return moment
 
 
-def answer_due(  # noqa: PLR0913, PLR0917 - what a flow is found by
+def answer_due(
     node: Capabilities,
     kind: str,
     to: NodeId,

@@ -23,7 +23,6 @@ from contracts.messages import (
 )
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.case_ports import ExchangeKey
-from gateway.exchange.case_ports import ExchangeKey
 from gateway.exchange.ports import Alarm, CaseEntry, ReconcileState, UnitOfWork
 from gateway.exchange.replies import reply_draft
 from gateway.exchange.submit import Draft

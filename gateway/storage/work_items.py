@@ -27,9 +27,7 @@ AWAITED = and_(OPEN, or_(exchanges.c.awaited.is_not(None), and_(_at_once, work_i
 
 
 # In the words of the index of what was not told of yet.
-_UNTOLD = and_(
-    work_items.c.escalate_ms.is_not(None), work_items.c.escalated_ms.is_(None), work_items.c.ended_ms.is_(None)
-)
+_UNTOLD = and_(work_items.c.escalate_ms.is_not(None), work_items.c.escalated_ms.is_(None), work_items.c.ended_ms.is_(None))
 
 
 class SqlWorkItems:

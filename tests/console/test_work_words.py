@@ -33,7 +33,9 @@ def reached():
 @pytest.mark.parametrize(("machine", "side", "state", "outcome"), list(reached()))
 @pytest.mark.parametrize("has_it", [None, "o.ficticia"])
 def test_every_state_there_is_has_words_and_a_section(machine, side, state, outcome, has_it):
-    found = item(machine=machine, side=side, state=state, outcome=outcome, has_it=has_it, awaited=None if outcome else "addressee")
+    found = item(
+        machine=machine, side=side, state=state, outcome=outcome, has_it=has_it, awaited=None if outcome else "addressee"
+    )
     told = shown(found, NOW, ZONE)
     assert told["section"] in SECTIONS
     assert told["state_es"]

@@ -38,9 +38,7 @@ class Round:
 
     async def reading(self, name):
         opening = self.sides.opening
-        found = await table(
-            self.federation.nodes[name], f"SELECT state, outcome FROM exchanges WHERE opening_id = '{opening}'"
-        )
+        found = await table(self.federation.nodes[name], f"SELECT state, outcome FROM exchanges WHERE opening_id = '{opening}'")
         return found[0] if found else ("start", None)
 
     async def readings(self):

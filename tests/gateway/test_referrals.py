@@ -25,7 +25,9 @@ READING = "SELECT state, outcome FROM exchanges WHERE machine = 'referral'"
 
 
 def worker(node, person="p-1", office=OFFICE):
-    return Worker(person, node.pseudonyms.actor(f"person:{person}"), frozenset({office}), unclaimed=True, known=frozenset({office}))
+    return Worker(
+        person, node.pseudonyms.actor(f"person:{person}"), frozenset({office}), unclaimed=True, known=frozenset({office})
+    )
 
 
 class Sides:
@@ -51,14 +53,10 @@ class Sides:
         return await referrals.accept(self.opening, OFFICE, self.addressee, starts_by=None, by=by)
 
     async def decline(self):
-        return await referrals.decline(
-            self.opening, DeclineReason.NO_CAPACITY, None, self.addressee, by=worker(self.addressee)
-        )
+        return await referrals.decline(self.opening, DeclineReason.NO_CAPACITY, None, self.addressee, by=worker(self.addressee))
 
     async def withdraw(self):
-        return await referrals.withdraw(
-            self.opening, WithdrawReason.NO_LONGER_NEEDED, self.opener, by=worker(self.opener)
-        )
+        return await referrals.withdraw(self.opening, WithdrawReason.NO_LONGER_NEEDED, self.opener, by=worker(self.opener))
 
     async def update(self, node, progress=ReferralProgress.IN_PROGRESS, *records, **changed):
         return await referrals.update(self.opening, News(progress, records=records, **changed), node, by=worker(node))
@@ -77,7 +75,8 @@ def sides(federation):
 
 
 PERSON = SourceRecord(
-    RecordType.MISSING_PERSON, {"given_names": ["Ficticia"], "surname_1": "Caal", "sex": "female", "age_range": {"min": 30, "max": 35}}
+    RecordType.MISSING_PERSON,
+    {"given_names": ["Ficticia"], "surname_1": "Caal", "sex": "female", "age_range": {"min": 30, "max": 35}},
 )
 
 
@@ -247,11 +246,15 @@ async def test_two_persons_who_accept_at_once_are_told_who_was_first(sides, fede
 async def test_work_of_another_office_is_nobody_elses(sides, federation):
     await sides.offer()
     await federation.settle()
-    stranger = Worker("p-9", sides.addressee.pseudonyms.actor("x"), frozenset({Code("otra")}), known=frozenset({OFFICE, Code("otra")}))
+    stranger = Worker(
+        "p-9", sides.addressee.pseudonyms.actor("x"), frozenset({Code("otra")}), known=frozenset({OFFICE, Code("otra")})
+    )
     with pytest.raises(NoSuchWorkError):
         await referrals.accept(sides.opening, Code("otra"), sides.addressee, starts_by=None, by=stranger)
     with pytest.raises(NoSuchWorkError):
-        await referrals.accept(MessageId("01990000-0000-7000-8000-000000000001"), OFFICE, sides.addressee, starts_by=None, by=stranger)
+        await referrals.accept(
+            MessageId("01990000-0000-7000-8000-000000000001"), OFFICE, sides.addressee, starts_by=None, by=stranger
+        )
 
 
 async def test_who_is_suggested_is_a_member_and_no_text(sides, federation):

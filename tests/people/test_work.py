@@ -107,7 +107,14 @@ async def own_case(world):
 
 
 def offer_words(case, **changed):
-    given = {"to": MBMID, "case": case, "service": "dna-sampling", "minor": "no", "purpose": "support-family", "basis": "consent"} | changed
+    given = {
+        "to": MBMID,
+        "case": case,
+        "service": "dna-sampling",
+        "minor": "no",
+        "purpose": "support-family",
+        "basis": "consent",
+    } | changed
     return ("referral", "offer", *(word for name, value in given.items() for word in (f"--{name}", value)))
 
 
