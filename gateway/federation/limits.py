@@ -20,8 +20,8 @@ _BUCKETS = 10_000
 class AddressBudget:
     """A token bucket per address, in bytes: above what healing a thousand waiting messages in a minute needs.
 
-    A stranger's envelope costs about 0.4 ms until it is refused, so that what an address may send for ever takes a
-    twentieth of a core; the burst, a few seconds of one.
+    An envelope of 14 kB costs about 0.4 ms until it is refused, so that what one address may send of such for ever takes
+    about a twentieth of a core, and more of small ones; the burst, a few seconds of one.
     """
 
     bytes_per_second: float = 2 * 1024 * 1024

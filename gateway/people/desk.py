@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import TypeVar
 
-from contracts.ids import ActorPseudonym, NodeId, uuid7
+from contracts.ids import ActorPseudonym, uuid7
 from contracts.leaves import LeafEvent, LeafFields
 from gateway.exchange.ports import Clock, LeafBuilder, Randomness, StagedLeaf
 from gateway.people.errors import WaitError
@@ -61,19 +61,18 @@ class PeopleDesk:
         now: datetime,
         actor: ActorPseudonym | None,
         subject: PersonId | None = None,
-        peer: NodeId | None = None,
         outcome: str | None = None,
     ) -> StagedLeaf:
         """Return a leaf about something somebody did here. No names: pseudonyms, codes and numbers."""
         words = detail if subject is None else f"{detail} {self.pseudonym(subject)}"
         return self.leaves.leaf(
-            LeafFields(at=int(now.timestamp()), event=LeafEvent.ADMIN, actor=actor, peer=peer, detail=words, outcome=outcome)
+            LeafFields(at=int(now.timestamp()), event=LeafEvent.ADMIN, actor=actor, detail=words, outcome=outcome)
         )
 
-    async def record(self, detail: str, *, actor: ActorPseudonym, peer: NodeId | None = None) -> None:
+    async def record(self, detail: str, *, actor: ActorPseudonym) -> None:
         """Write into the log that somebody is about to do something, before it is done."""
         async with self.begin() as work:
-            await work.audit.stage([self.leaf(detail, now=self.clock.now(), actor=actor, peer=peer)])
+            await work.audit.stage([self.leaf(detail, now=self.clock.now(), actor=actor)])
         self.nudge_log()
 
 
