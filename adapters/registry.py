@@ -16,11 +16,12 @@ class SourceKind:
     """How one kind of source is described and read."""
 
     load: Callable[[Path], TabularMapping]
-    read: Callable[[TabularMapping, bytes, date], SourceReading]
+    read: Callable[[TabularMapping, bytes, date, int], SourceReading]
+    """Mapping, file, today, and of how many rows the cells are told too."""
 
 
-def _read_tabular(mapping: TabularMapping, data: bytes, today: date) -> SourceReading:
-    return read_source(mapping, data, today=today)
+def _read_tabular(mapping: TabularMapping, data: bytes, today: date, shown: int) -> SourceReading:
+    return read_source(mapping, data, today=today, shown=shown)
 
 
 ADAPTERS: Mapping[str, SourceKind] = MappingProxyType({"tabular": SourceKind(load_mapping, _read_tabular)})

@@ -26,6 +26,8 @@ class RowReport:
     records: tuple[SourceRecord, ...]
     content: bytes
     """What identifies the row's content; digested with a key before it is kept."""
+    original: tuple[tuple[str, str], ...] = ()
+    """Headings and cells as they stood, of a row that somebody asked to be shown; of no other."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,17 +10,24 @@ the order of instants the order of wall-clock times, so no opening ever ends bef
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime, timedelta, tzinfo
+from datetime import UTC, date, datetime, timedelta, timezone, tzinfo
 from itertools import pairwise
 
 DAY = 1440
 _SECOND = timedelta(seconds=1)
 _LONGEST = 800
 """Days looked ahead for an opening; an office that has none in over two years has none."""
+GUATEMALA = timezone(timedelta(hours=-6))
+"""There is no summer time."""
 
 
 class CalendarError(ValueError):
     """Hours that are none, a year whose holidays nobody gave, or an office that never opens. Names no value."""
+
+
+def day_in_guatemala(now: datetime) -> date:
+    """Return which day it is in Guatemala: whose day it is decides how old somebody is."""
+    return now.astimezone(GUATEMALA).date()
 
 
 @dataclass(frozen=True, slots=True, order=True)

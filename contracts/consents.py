@@ -106,6 +106,8 @@ GROUND_OF: Mapping[Code, Ground] = MappingProxyType(
         Code("gt:mbmid:traslado-inmediato"): Ground.DUTY,
         Code("gt:alba-keneth:8"): Ground.DUTY,
         Code("gt:alba-keneth:reglamento"): Ground.DUTY,
+        Code("gt:isabel-claudina"): Ground.DUTY,
+        Code("gt:mp:denuncia"): Ground.DUTY,
         Code("vital-interest"): Ground.VITAL_INTEREST,
         Code("child-best-interests"): Ground.CHILD_BEST_INTERESTS,
     }

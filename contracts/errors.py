@@ -18,6 +18,7 @@ Every failure a peer or an operator can be told about (SPEC 9):
   x TrustStaleError             (retryable) one side must refresh the register first
   x PolicyUnknownError          judged by a policy version we do not have, or too old
   x NotPermittedError           the policy has no such flow
+    x UnknownCaseError          no such case here (for our own people)
   x OverDisclosureError         carries more than the policy allows
   x RecordInvalidError
   x WrongModeError              exercise here, actual there
@@ -26,6 +27,7 @@ Every failure a peer or an operator can be told about (SPEC 9):
   x LockedError                 (retryable) the node's keys are not opened yet
   x PeerUnavailableError        (retryable) no answer, or one that proves nothing
   x StorageError                (retryable) our own database cannot promise anything just now
+    x ThreadErasedError         what is asked for was erased, or is blocked because it is to be
   x FaultError                  (retryable) our own code failed on it
   x ClockWrongError             (retryable) our own clock jumped: nothing is decided by it
   x BackupRefusedError          a backup that is damaged, foreign, expired or not for this node
@@ -179,6 +181,10 @@ class NotPermittedError(ExchangeError):
     code = ProblemCode.NOT_PERMITTED
 
 
+class UnknownCaseError(NotPermittedError):
+    """There is no such case here; told to this institution's own people alone."""
+
+
 class OverDisclosureError(ExchangeError):
     """A genuine message that carries more than the policy allows; it is discarded."""
 
@@ -229,6 +235,16 @@ class StorageError(ExchangeError):
 
     code = ProblemCode.UNAVAILABLE
     retryable = True
+
+
+class ThreadErasedError(StorageError):
+    """The thread was erased, or is about to be: nothing of it is read or said any more. `threads` names which."""
+
+    retryable = False
+
+    def __init__(self, text: str, *, threads: frozenset[str] = frozenset()) -> None:
+        super().__init__(text)
+        self.threads = threads
 
 
 class FaultError(ExchangeError):

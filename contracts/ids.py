@@ -151,3 +151,8 @@ def uuid7(unix_ms: int, randomness: bytes) -> str:
     value = unix_ms << 80 | 0x7 << 76 | (bits >> 68) << 64 | 0b10 << 62 | bits & (1 << 62) - 1
     text = f"{value:032x}"
     return f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}"
+
+
+def uuid7_ms(identifier: str) -> int:
+    """Return the time in a UUIDv7, in milliseconds since 1970: when whoever made it says it was made."""
+    return int(identifier.replace("-", "")[:12], 16)

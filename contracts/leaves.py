@@ -1,5 +1,6 @@
 """What a leaf of the audit log commits to (SPEC 7.1). Which fields exist is part of the protocol; values are our own."""
 
+import re
 from dataclasses import dataclass, fields
 from enum import StrEnum
 
@@ -72,3 +73,13 @@ LEAF_NAMES = {
 
 if set(LEAF_NAMES) != {field.name for field in fields(LeafFields)} or len(LEAF_NAMES) != LEAF_DIGESTS:
     raise RuntimeError("LEAF_NAMES must name the sixteen fields of a leaf")
+
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def subject_of(event: str, detail: str | None, message_id: str | None) -> str | None:
+    """Return the id of what a person's act here was about: the first its words name, else its message's. None: no act."""
+    if event != LeafEvent.ADMIN:
+        return None
+    named = _ID.search(detail or "")
+    return named[0] if named else message_id

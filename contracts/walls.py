@@ -4,19 +4,28 @@
 what is known of the case. Each check returns nothing or the name of the rule that stands in the way.
 """
 
+import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date
-from enum import StrEnum
 from types import MappingProxyType
 from typing import Any
 
+from contracts.alike import FOUND
 from contracts.consents import NEEDS_NO_CONSENT, Scope, Wish, ground_of, may_tell_alive, may_tell_more
 from contracts.disclosure import Recipient, SourceRecord
 from contracts.errors import SchemaError
 from contracts.fields import FieldDefinition, RecordType, Sensitivity, plain
 from contracts.ids import ActorPseudonym, Code
-from contracts.messages import CaseMessage, CaseState, CaseStatusBody, Minor, NoteBody, SearchResponseBody, SearchResult
+from contracts.messages import (
+    CaseMessage,
+    CaseState,
+    CaseStatusBody,
+    Minor,
+    NoteBody,
+    ReferralOfferBody,
+    SearchResponseBody,
+)
 from contracts.minors import minority
 from contracts.policy import ENFORCEMENT
 from contracts.register import Role
@@ -31,6 +40,9 @@ WALL_PUBLICATION = "wall:publication-needs-c4"
 WALL_BULLETIN = "wall:bulletin-needs-c8"
 WALL_FINDER_FIRST = "wall:finder-first"
 WALL_WISH = "wall:wish-of-the-person-found"
+WALL_OFFER = "wall:offer-names-nobody"
+WALL_CONSULATE = "wall:protection-and-consulates"
+WALL_RELATIVES = "wall:relatives-and-the-united-states"
 
 PUBLISHERS: Mapping[Role, Scope] = MappingProxyType({Role.FOREIGN_SEARCH: Scope.MEXICO_REGISTER})
 """Roles whose register is shown to the public, and the scope a named record needs to go there: it amounts to publication."""
@@ -57,9 +69,10 @@ _LIVING = frozenset({RecordType.UNIDENTIFIED_PERSON.value, RecordType.CUSTODY.va
 _AGELESS = frozenset({RecordType.REPORTER, RecordType.UNIDENTIFIED_REMAINS})
 _FINDER_FIRST = ("protection_need", "aggressor_risk", "family_conflict")
 _PROTECTED = (*_FINDER_FIRST, "threats")
+_UNITED_STATES = "us."
+_SUBDIVISION = re.compile(r"[a-z]{2}-[a-z0-9]{1,3}")
 _NOT_SO = (None, False, "no", "none")
 _FREE_KINDS = frozenset({"text", "long_text"})
-_FOUND = frozenset({SearchResult.POSSIBLE, SearchResult.MATCH})
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +105,8 @@ class CaseMarks:
     protection: bool = False
     finder_first: bool = False
     finder_released: bool = False
+    flees: bool = False
+    """They said that they need protection: their own country's consulate may be whom they are fleeing."""
     found: frozenset[str] = frozenset()
     """The types of the records here that the message speaks of."""
 
@@ -112,6 +127,7 @@ def marks_of(records: Iterable[SourceRecord], today: date) -> CaseMarks:
         death=RecordType.UNIDENTIFIED_REMAINS.value in types,
         protection=protected,
         finder_first=any(_said(record, name) for record in known for name in _FINDER_FIRST),
+        flees=any(_said(record, "protection_need") for record in known),
         found=types,
     )
 
@@ -222,10 +238,31 @@ def _wish(leaving: Leaving) -> bool:
     return not may_tell_alive(leaving.wish, basis) or (bool(leaving.carried) and not may_tell_more(leaving.wish, basis))
 
 
+def _offer(leaving: Leaving) -> bool:
+    """An offer names nobody: its one word that is no catalogue's is a department, state or province, by its ISO 3166-2 code."""
+    body = leaving.message.body
+    if not isinstance(body, ReferralOfferBody):
+        return False
+    return bool(leaving.carried) or (body.department is not None and not _SUBDIVISION.fullmatch(body.department))
+
+
+def _consulate(leaving: Leaving) -> bool:
+    """Of whoever needs protection no foreign consulate learns anything, agree who may: not even that somebody asks."""
+    return leaving.marks.flees and leaving.to.role is Role.FOREIGN_CONSULATE
+
+
+def _relatives(leaving: Leaving) -> bool:
+    """A node of the United States gets nothing protected and no relative: who came forward for a child was once handed on."""
+    if not leaving.to.node.startswith(_UNITED_STATES):
+        return False
+    relative = any(record.record_type == RecordType.REPORTER.value for record in leaving.carried)
+    return relative or any(field.sensitivity >= Sensitivity.PROTECTED for field in leaving.fields)
+
+
 def _tells(leaving: Leaving) -> bool:
     body = leaving.message.body
     if isinstance(body, SearchResponseBody):
-        return body.result in _FOUND
+        return body.result in FOUND
     if isinstance(body, CaseStatusBody):
         return body.state in {CaseState.LOCATED_ALIVE, CaseState.POSSIBLE_MATCH, CaseState.CONFIRMING}
     return leaving.message.type in _TELLING and (bool(leaving.carried) or not leaving.message.type.startswith("referral."))
@@ -241,7 +278,7 @@ def _says_alive(leaving: Leaving) -> bool:
         return body.state is CaseState.LOCATED_ALIVE
     living = not _LIVING.isdisjoint(_types(leaving))
     if isinstance(body, SearchResponseBody):
-        return body.result in _FOUND and living
+        return body.result in FOUND and living
     return living and leaving.message.type in {"disclosure.grant", "correction", "referral.update", "referral.done"}
 
 
@@ -264,6 +301,9 @@ _WALLS: tuple[tuple[str, Callable[[Leaving], bool]], ...] = (
     (WALL_BULLETIN, _bulletin),
     (WALL_FINDER_FIRST, _finder_first),
     (WALL_WISH, _wish),
+    (WALL_OFFER, _offer),
+    (WALL_CONSULATE, _consulate),
+    (WALL_RELATIVES, _relatives),
 )
 
 WALL_NAMES = tuple(name for name, _ in _WALLS)
@@ -282,6 +322,11 @@ def free_texts(leaving: Leaving) -> frozenset[str]:
     return frozenset(found)
 
 
+def narratives(record: Carried) -> frozenset[str]:
+    """Return the fields in which somebody told a story: several lines of whatever they had to say, addresses among it."""
+    return frozenset(name for name in record.claims if record.fields[name].kind == "long_text")
+
+
 def without_held(record: Carried, released: frozenset[str]) -> tuple[Carried, frozenset[str]]:
     """Return `record` without the fields whose free text nobody released yet, and their names: the rest need not wait."""
     held = frozenset(name for name, value in record.claims.items() if not _texts(record, name, value) <= released)
@@ -297,58 +342,10 @@ def _texts(record: Carried, name: str, value: Any) -> frozenset[str]:
     return frozenset(str(member["text"]) for member in members if isinstance(member, Mapping) and "text" in member)
 
 
-# -- what looks the same from outside ------------------------------------------------------------------------------
-
-
-class Closing(StrEnum):
-    """How a case ended. Stays here."""
-
-    FOUND_ALIVE_CONTACT = "found-alive-contact"
-    FOUND_ALIVE_NO_CONTACT = "found-alive-no-contact"
-    FOUND_DEAD = "found-dead"
-    RETURNED = "returned"
-    DETAINED = "detained"
-    WITHDRAWN_BY_FAMILY = "withdrawn-by-family"
-    OPENED_IN_ERROR = "opened-in-error"
-    MERGED = "merged"
-    HANDED_OVER = "handed-over"
-
-
-_TOLD: Mapping[Closing, CaseState] = MappingProxyType(dict.fromkeys(Closing, CaseState.CLOSED))
-
-
-def closing_notice(closing: Closing, *, sequence: int) -> CaseStatusBody:
-    """Return what the others are told of a case that ended so: the same of every ending."""
-    return CaseStatusBody(state=_TOLD[closing], sequence=sequence)
-
-
-def told_result(found: SearchResult, *, silent: bool, without_record: SearchResult) -> SearchResult:
-    """Return what a seeker is told: where a record must stay unknown, what would be said if it were not here at all.
-
-    `without_record` is this node's answer to the same question with nothing found: ``no-match`` means that there is nothing
-    we may tell, so it is true in both worlds.
-    """
-    return without_record if silent else found
+ABOUT_THE_PERSON = frozenset({WALL_ENFORCEMENT, WALL_NATIONALITY, WALL_NEVER_TO, WALL_FINDER_FIRST, WALL_WISH, WALL_CONSULATE})
+"""Walls that are about the person found. Even that one of them stands would tell that somebody was found."""
 
 
 def must_stay_unknown(leaving: Leaving) -> bool:
     """Return whether a find must look, to this seeker, like no find: a wall that is about the person stands before it."""
-    about_the_person = {WALL_ENFORCEMENT, WALL_NATIONALITY, WALL_NEVER_TO, WALL_FINDER_FIRST, WALL_WISH}
-    return not about_the_person.isdisjoint(walls(leaving))
-
-
-REFUSED = Code("not-answered")
-"""The one basis of every refusal a seeker sees; the rule that decided stays in our own log."""
-
-
-def release_slot(*, asked_at: int, ready_at: int, patience: int, period: int) -> int:
-    """Return when an answer leaves: the first slot at which it could have been ready, whoever or whatever made it.
-
-    All in Unix seconds. An answer made at once and one that took a person up to `patience` seconds leave together; a later
-    one leaves at a later slot of the same grid, so that its time tells the period and nothing finer.
-    """
-    return -(-max(asked_at + patience, ready_at) // period) * period
-
-
-if set(_TOLD) != set(Closing) or set(_TOLD.values()) != {CaseState.CLOSED}:
-    raise RuntimeError("every closing is told alike")
+    return not ABOUT_THE_PERSON.isdisjoint(walls(leaving))

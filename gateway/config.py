@@ -10,12 +10,14 @@ import tomllib
 from hashlib import sha256
 from ipaddress import IPv4Network, IPv6Network
 from pathlib import Path
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from contracts.errors import ConfigurationError
-from contracts.ids import NodeId
+from contracts.ids import Code, NodeId
+from contracts.messages import MESSAGE_TYPES
+from contracts.services import Service
 
 CONFIG_VARIABLE = "PARADERO_CONFIG"
 DEFAULT_CONFIG = Path("/etc/paradero/paradero.toml")
@@ -24,6 +26,8 @@ FEDERATION_PATH = r"(?:/[A-Za-z0-9_-]{1,64})*"
 """What an endpoint's path may be, up to 200 characters."""
 _DATABASE = r"(?:sqlite\+aiosqlite:///|postgresql\+asyncpg://).+"
 
+_CONSOLE = r"^(?:https://[a-z0-9](?:[a-z0-9.-]*[a-z0-9])?|http://localhost)(?::[0-9]{1,5})?$"
+_ISSUER = r"^(?:https://[A-Za-z0-9._~:/-]+|http://(?:127\.0\.0\.1|localhost)(?::[0-9]{1,5})?(?:/[A-Za-z0-9._~-]+)*)$"
 _HOST_LENGTH = 40
 
 Port = Annotated[int, Field(ge=0, le=65535)]
@@ -32,6 +36,9 @@ Seconds = Annotated[float, Field(gt=0, le=86400)]
 
 class _Section(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+
+_Part = TypeVar("_Part", bound=_Section)
 
 
 class FederationConfig(_Section):
@@ -52,10 +59,15 @@ class FederationConfig(_Section):
 
 
 class PrivateConfig(_Section):
-    """The port of this institution: health, metrics, commands."""
+    """The port of this institution: health, metrics, commands, pages. `names`: under which a proxy with TLS is reached.
+
+    `url`: where people open the pages; passkeys are bound to its name for good.
+    """
 
     host: str = "127.0.0.1"
     port: Port = 8441
+    names: tuple[str, ...] = ()
+    url: str | None = Field(default=None, pattern=_CONSOLE, max_length=200)
 
 
 class SessionsConfig(_Section):
@@ -65,6 +77,30 @@ class SessionsConfig(_Section):
     session_seconds: Seconds = 28800.0
     fresh_seconds: Seconds = 300.0
     invitation_seconds: Seconds = 86400.0
+    require_second_factor: bool | None = None
+    """Left out: as soon as the node is no demo."""
+    second_factor_grace_days: Annotated[int, Field(ge=0, le=90)] = 7
+
+
+class SingleSignOnConfig(_Section):
+    """The ministry's own sign-in (OpenID Connect). It makes no accounts: an administrator links them."""
+
+    issuer: str | None = Field(default=None, pattern=_ISSUER, max_length=200)
+    """Left out: there is none."""
+    client_id: str | None = Field(default=None, min_length=1, max_length=200)
+    name: str | None = Field(default=None, min_length=1, max_length=80)
+    secret_file: Path | None = None
+    linked_by: Literal["subject", "email"] = "subject"
+    amr: tuple[str, ...] = ()
+    acr: tuple[str, ...] = ()
+
+    @model_validator(mode="after")
+    def _whole(self) -> "SingleSignOnConfig":
+        if len({self.issuer is None, self.client_id is None, self.name is None}) > 1:
+            raise ValueError("issuer, client_id and name go together")
+        if self.issuer is None and self.secret_file is not None:
+            raise ValueError("a secret_file is of an issuer")
+        return self
 
 
 class RegisterConfig(_Section):
@@ -94,6 +130,89 @@ class BackupConfig(_Section):
     folder: Path | None = None
 
 
+class AttachmentsConfig(_Section):
+    """Pictures and documents that travel apart from their messages."""
+
+    quota_mib: Annotated[int, Field(ge=64, le=1_048_576)] = 4096
+
+
+class InboxRule(_Section):
+    """Work that has one of each of these goes to `office`; a list left out asks for nothing."""
+
+    office: Code
+    types: frozenset[Code] = frozenset()
+    records: frozenset[Code] = frozenset()
+    offices: frozenset[Code] = frozenset()
+    senders: frozenset[NodeId] = frozenset()
+    services: frozenset[Service] = frozenset()
+
+    @field_validator("types")
+    @classmethod
+    def _known_types(cls, types: frozenset[Code]) -> frozenset[Code]:
+        if not types <= set(MESSAGE_TYPES):
+            raise ValueError("a type of message there is not")
+        return types
+
+
+class InboxConfig(_Section):
+    """Which office the work that comes in goes to."""
+
+    default_office: Code | None = None
+    rules: tuple[InboxRule, ...] = ()
+
+
+class DeskConfig(_Section):
+    """What a desk keeps of reports it handed over."""
+
+    keep_days: Annotated[int, Field(ge=0, le=3650)] = 7
+    """After the acknowledgement. Until a transfer's validity is over (seven days) its recipient may need it again."""
+    own_norm: bool = False
+    """A norm of this institution has it keep them: its copy stays as long as the policy lets it."""
+
+
+class WebhooksConfig(_Section):
+    """Where notices may go by webhook: the hosts listed, over https."""
+
+    hosts: tuple[Annotated[str, Field(pattern=r"[a-z0-9.:-]{1,253}")], ...] = ()
+    allowed_networks: tuple[IPv4Network | IPv6Network, ...] = ()
+    """Networks of this institution where one of them stands; every other private address is refused."""
+    plain_loopback: bool = False
+    """Also to this very machine, without TLS."""
+
+
+class MailConfig(_Section):
+    """The institution's mail server; none, no mail."""
+
+    host: str | None = None
+    port: Port = 587
+    security: Literal["starttls", "tls", "none"] = "starttls"
+    sender: str | None = Field(default=None, pattern=r"[^@\s<>]+@[A-Za-z0-9.-]+")
+    username: str | None = None
+    password_file: Path | None = None
+    authority: Path | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> "MailConfig":
+        if self.host is not None and self.sender is None:
+            raise ValueError("a mail server without a sender")
+        if self.security == "none" and self.host not in {None, "127.0.0.1", "::1", "localhost"}:
+            raise ValueError("mail without TLS leaves this machine")
+        if (self.username is None) != (self.password_file is None):
+            raise ValueError("a user without a password file, or the other way round")
+        return self
+
+
+class PublicConfig(_Section):
+    """The port of the one page for everybody: whether a search sheet still holds. Without `port` it is not served."""
+
+    host: str = "127.0.0.1"
+    port: Port | None = None
+    address: str | None = Field(
+        default=None, pattern=r"https://[A-Za-z0-9.-]+(?::[0-9]{1,5})?(?:/[A-Za-z0-9_-]{1,40})*", max_length=120
+    )
+    phone: str | None = Field(default=None, pattern=r"[+0-9][0-9 ()-]{2,30}")
+
+
 class NodeConfig(_Section):
     """Everything `gateway.main` needs to wire one node."""
 
@@ -110,9 +229,16 @@ class NodeConfig(_Section):
     federation: FederationConfig = FederationConfig()
     private: PrivateConfig = PrivateConfig()
     sessions: SessionsConfig = SessionsConfig()
+    single_sign_on: SingleSignOnConfig = SingleSignOnConfig()
     register_: RegisterConfig = Field(default=RegisterConfig(), alias="register")
     workers: WorkersConfig = WorkersConfig()
     backup: BackupConfig = BackupConfig()
+    inbox: InboxConfig = InboxConfig()
+    desk: DeskConfig = DeskConfig()
+    attachments: AttachmentsConfig = AttachmentsConfig()
+    webhooks: WebhooksConfig = WebhooksConfig()
+    mail: MailConfig = MailConfig()
+    public: PublicConfig = PublicConfig()
 
     @property
     def main_database(self) -> str:
@@ -121,8 +247,18 @@ class NodeConfig(_Section):
 
     @property
     def key_store(self) -> str:
-        """The URL of the key store (thread keys), never in the main database's backup (DESIGN ruling 18)."""
+        """The URL of the key store (thread keys), never in the main database's backup (decision 4)."""
         return self.key_store_url or f"sqlite+aiosqlite:///{self.data / 'thread-keys.db'}"
+
+    @property
+    def console_url(self) -> str:
+        """Where people open the pages: as configured, or on the node's own machine."""
+        return self.private.url or f"http://localhost:{self.private.port}"
+
+    @property
+    def second_factor(self) -> bool:
+        """Whether those who may disclose or decide need more than a password; not in a demo, unless configured."""
+        return not self.demo if self.sessions.require_second_factor is None else self.sessions.require_second_factor
 
     @property
     def worker_name(self) -> str:
@@ -167,6 +303,11 @@ class NodeConfig(_Section):
     def request(self) -> Path:
         """The enrolment request: public parts only, to be sent to a registrar."""
         return self.data / "request.json"
+
+    @property
+    def blobs(self) -> Path:
+        """The folder with the ciphertexts of attachments, each named by its own SHA-256."""
+        return self.data / "blobs"
 
     @property
     def backup_folder(self) -> Path:
@@ -244,23 +385,9 @@ def _reason(error: Exception) -> str:
     return str(error) if isinstance(error, tomllib.TOMLDecodeError) else type(error).__name__
 
 
-def _anchored(config: NodeConfig, base: Path) -> NodeConfig:
-    def anchor(value: Path | None) -> Path | None:
-        return None if value is None else base / value
-
-    federation = config.federation.model_copy(
-        update={"tls_certificate": anchor(config.federation.tls_certificate), "tls_key": anchor(config.federation.tls_key)}
-    )
-    register = config.register_.model_copy(
-        update={"hosted": anchor(config.register_.hosted), "online_key": anchor(config.register_.online_key)}
-    )
-    return config.model_copy(
-        update={
-            "data": base / config.data,
-            "mappings": anchor(config.mappings),
-            "overlay": anchor(config.overlay),
-            "federation": federation,
-            "register_": register,
-            "backup": BackupConfig(folder=anchor(config.backup.folder)),
-        }
-    )
+def _anchored(part: _Part, base: Path) -> _Part:
+    """Return a section whose paths, and those of sections in it, are relative to `base`."""
+    given = {name: getattr(part, name) for name in type(part).model_fields}
+    paths = {name: base / value for name, value in given.items() if isinstance(value, Path)}
+    sections = {name: _anchored(value, base) for name, value in given.items() if isinstance(value, _Section)}
+    return part.model_copy(update=paths | sections)

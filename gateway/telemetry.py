@@ -33,6 +33,7 @@ queue_size = Gauge("paradero_queue_messages", "Messages by queue and state", ["q
 log_size = Gauge("paradero_log_leaves", "Leaves in the audit log", registry=registry)
 alarms_open = Gauge("paradero_alarms_open", "Alarms nobody has acknowledged", registry=registry)
 register_age = Gauge("paradero_register_age_seconds", "Age of the register of members", registry=registry)
+lines_lost = Counter("paradero_log_lines_lost", "Log lines that standard error did not take", registry=registry)
 
 
 def filter_fields(_logger: object, _name: str, fields: MutableMapping[str, Any]) -> Mapping[str, Any]:
@@ -73,11 +74,25 @@ def configure_logging(level: str) -> None:
             structlog.processors.JSONRenderer(sort_keys=True),
         ],
         wrapper_class=structlog.make_filtering_bound_logger(getattr(logging, level.upper())),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=_StandardError,
         cache_logger_on_first_use=True,
     )
     handler = _LibraryHandler()
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+
+
+class _StandardError:
+    """Standard error as it is when a line comes. A reader that left costs the line, never the effect it tells of."""
+
+    def msg(self, line: str) -> None:
+        """Write one line, or count it as lost."""
+        try:
+            sys.stderr.write(line + "\n")
+            sys.stderr.flush()
+        except (OSError, ValueError):
+            lines_lost.inc()
+
+    debug = info = warning = error = critical = exception = msg
 
 
 class _LibraryHandler(logging.Handler):

@@ -24,7 +24,7 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 @dataclass(frozen=True, slots=True)
 class Deadlines:
-    """Seconds and bytes per second. Defaults are DESIGN ruling 7."""
+    """Seconds and bytes per second. The defaults tell a slow line from a slow attacker."""
 
     header_seconds: float = 20.0
     body_grace_seconds: float = 10.0

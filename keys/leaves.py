@@ -57,6 +57,19 @@ def open_leaf(data: bytes, disclosures: Sequence[str]) -> dict[str, Any]:
     return opened
 
 
+PERSONAL = frozenset({"rec", "fields", "case"})
+"""What a leaf says of a person's data: these go with the data, and the rest still verifies."""
+
+
+def without_person(disclosures: Sequence[str]) -> tuple[str, ...]:
+    """Return the disclosures of a leaf without those about a person. Their salts gone, nobody can tell what they said.
+
+    Raises:
+        SignatureError: one is none.
+    """
+    return tuple(text for text in disclosures if _open_disclosure(text)[0] not in PERSONAL)
+
+
 def _encode(digests: list[Any]) -> bytes:
     return encode_object({"v": 1, "_sd_alg": "sha-256", "_sd": digests})
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 
 from contracts.errors import SignatureError
+from contracts.ids import NodeId
 from keys import ed25519
 from keys.model import SigningKey
 from keys.tree import verify_inclusion
@@ -32,6 +33,11 @@ _NUMBER = re.compile(r"0|[1-9][0-9]{0,17}")
 
 EPOCH_INFIX = "/restored-"
 """Between a log's name and what a restore adds to it."""
+
+
+def log_origin(node: NodeId) -> str:
+    """Return the name of a node's audit log, as its keyset names it."""
+    return f"{node}/paradero-log"
 
 
 @dataclass(frozen=True, slots=True)

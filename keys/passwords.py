@@ -47,24 +47,24 @@ def outdated(kept: str) -> bool:
     return not kept.startswith(_PARAMETERS)
 
 
-def new_secret(random: bytes) -> tuple[str, bytes]:
-    """Return (text to hand out, digest to keep) of 32 random bytes.
+def new_secret(random: bytes, use: bytes = b"") -> tuple[str, bytes]:
+    """Return (text to hand out, digest to keep) of 32 random bytes. `use` as in `secret_digest`.
 
     Raises:
         ValueError: it is not 32 bytes.
     """
     if len(random) != _SECRET:
         raise ValueError("a secret is 32 random bytes")
-    return b64u_encode(random), sha256(random).digest()
+    return b64u_encode(random), sha256(use + random).digest()
 
 
-def secret_digest(text: str) -> bytes | None:
-    """Return the digest a secret is kept by; None for what is no such secret."""
+def secret_digest(text: str, use: bytes = b"") -> bytes | None:
+    """Return the digest a secret is kept by; None for what is no such secret. One kept for a `use` is nothing for another."""
     try:
         data = b64u_decode(text)
     except MalformedError:
         return None
-    return sha256(data).digest() if len(data) == _SECRET else None
+    return sha256(use + data).digest() if len(data) == _SECRET else None
 
 
 def _argon2id(salt: bytes) -> Argon2id:

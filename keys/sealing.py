@@ -221,6 +221,17 @@ class Opener:
             raise RecordInvalidError("outside its validity")
         return record
 
+    def verify_issued(self, sd_jwt: str, *, to: NodeId) -> VerifiedRecord:
+        """Read a record that this node issued, as its recipient will: what it says is in these bytes, and nothing else.
+
+        Raises:
+            RecordInvalidError: RFC 9901 or SPEC 6.1 refuses it, or another node issued it, or to somebody else.
+        """
+        record = verify_record(sd_jwt, typ=RECORD_TYP, find=self._signer)
+        if record.visible.issuer != self._own.node or record.visible.holder.node != to:
+            raise RecordInvalidError("issued by or to another node")
+        return record
+
     def _signer(self, kid: KeyId) -> VerifyKey:
         if kid.use != "sig":
             raise SignatureError("not a signing key")

@@ -47,12 +47,13 @@ class KeptMessage:
 class Vault:
     """Wraps thread keys and seals with them. Takes the vault's own key of 32 bytes."""
 
-    __slots__ = ("_digest_key", "_wrapper")
+    __slots__ = ("_digest_key", "_secrets", "_wrapper")
 
     def __init__(self, master: bytes) -> None:
         if len(master) != _KEY_BYTES:
             raise ValueError("the vault's key has 32 bytes")
         self._wrapper = AESGCM(hmac.digest(master, b"paradero vault: wrap thread keys", sha256))
+        self._secrets = AESGCM(hmac.digest(master, b"paradero vault: seal secrets", sha256))
         self._digest_key = hmac.digest(master, b"paradero vault: keyed digests", sha256)
 
     def new_key(self, thread_id: ThreadId) -> bytes:
@@ -92,6 +93,43 @@ class Vault:
             return key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], _binding(thread_id, message_id))
         except (InvalidTag, ValueError):
             raise StorageError("a sealed body does not open") from None
+
+    def keep_draft(self, wrapped: bytes, thread_id: ThreadId, draft_id: MessageId, data: bytes) -> bytes:
+        """Return what is no message yet, sealed under the thread's key; `kept` never opens it, since nobody signed it.
+
+        Raises:
+            StorageError: the thread's key does not open.
+        """
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._key(wrapped, thread_id).encrypt(nonce, data, b"draft:" + _binding(thread_id, draft_id))
+
+    def kept_draft(self, wrapped: bytes, thread_id: ThreadId, draft_id: MessageId, sealed: bytes) -> bytes:
+        """Return what `keep_draft` sealed.
+
+        Raises:
+            StorageError: changed, cut short, or moved from another draft or thread.
+        """
+        key, binding = self._key(wrapped, thread_id), b"draft:" + _binding(thread_id, draft_id)
+        try:
+            return key.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], binding)
+        except (InvalidTag, ValueError):
+            raise StorageError("a sealed draft does not open") from None
+
+    def seal_secret(self, use: str, secret: bytes) -> bytes:
+        """Return a secret of the node or of a person, sealed and bound to its use: one moved to another does not open."""
+        nonce = secrets.token_bytes(_NONCE_BYTES)
+        return nonce + self._secrets.encrypt(nonce, secret, use.encode())
+
+    def open_secret(self, use: str, sealed: bytes) -> bytes:
+        """Return what `seal_secret` sealed.
+
+        Raises:
+            StorageError: changed, cut short, or moved from another use.
+        """
+        try:
+            return self._secrets.decrypt(sealed[:_NONCE_BYTES], sealed[_NONCE_BYTES:], use.encode())
+        except (InvalidTag, ValueError):
+            raise StorageError("a sealed secret does not open") from None
 
     def digest(self, purpose: str, data: bytes) -> bytes:
         """Return a keyed digest: equal data gives equal digests on this node, and tells nobody else anything."""

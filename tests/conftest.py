@@ -9,8 +9,19 @@ import time
 from pathlib import Path
 
 import pytest
+from aiohttp import web_app
+
+from gateway.storage.revisions import Schema
+from tests.migrated import migrate
 
 REQUIRE = "PARADERO_REQUIRE_POSTGRESQL"
+
+
+@pytest.fixture(autouse=True)
+def handlers_forgotten():
+    """aiohttp remembers the last thousand handlers it built, and with them every node a test opened: gigabytes in one process."""
+    yield
+    web_app._cached_build_middleware.cache_clear()
 
 
 def _postgresql_bin() -> Path | None:
@@ -84,7 +95,7 @@ def postgresql_server(tmp_path_factory, worker_id):
             time.sleep(0.05)
         else:
             raise RuntimeError(f"PostgreSQL did not start: {(base / 'log').read_text()[-500:]}")
-        yield {"port": port, "programs": programs, "environment": environment, "log": base / "log"}
+        yield {"port": port, "programs": programs, "environment": environment, "log": base / "log", "migrated": {}}
     finally:
         server.send_signal(signal.SIGQUIT)  # at once: what a fast shutdown would write to a slow disk is thrown away anyway
         server.wait(20)
@@ -100,8 +111,19 @@ def worker_id(request):
 _COUNTER = iter(range(1_000_000))
 
 
-def new_postgresql_database(server) -> str:
-    """Create an empty database and return its URL."""
+def new_node_databases(server) -> tuple[str, str]:
+    """Create both databases of a node at this release's schema; return the URLs of (main database, key store)."""
+    for schema in Schema:
+        if schema not in server["migrated"]:
+            url = new_postgresql_database(server)
+            migrate(url, schema)
+            server["migrated"][schema] = url.rpartition("/")[2]
+    main, keys = (new_postgresql_database(server, like=server["migrated"][schema]) for schema in (Schema.MAIN, Schema.KEYS))
+    return main, keys
+
+
+def new_postgresql_database(server, like="template1") -> str:
+    """Create an empty database, or a copy of another, and return its URL."""
     name = f"t{os.getpid()}_{next(_COUNTER)}"
     command = [
         server["programs"] / "psql",
@@ -115,7 +137,7 @@ def new_postgresql_database(server) -> str:
         "postgres",
         "-qc",
     ]
-    subprocess.run([*command, f"CREATE DATABASE {name}"], env=server["environment"], check=True)
+    subprocess.run([*command, f"CREATE DATABASE {name} TEMPLATE {like}"], env=server["environment"], check=True)
     return f"postgresql+asyncpg://paradero@127.0.0.1:{server['port']}/{name}"
 
 

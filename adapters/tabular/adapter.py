@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date
 from hashlib import sha256
 from typing import Any
@@ -29,8 +29,10 @@ class _Seen:
     people: dict[str, list[tuple[int, tuple[SourceRecord, ...]]]] = field(default_factory=dict)
 
 
-def read_source(mapping: TabularMapping, data: bytes, *, today: date) -> SourceReading:
+def read_source(mapping: TabularMapping, data: bytes, *, today: date, shown: int = 0) -> SourceReading:
     """Read a whole file: each row is imported, to be completed, a duplicate or rejected, with its reasons.
+
+    Of the first `shown` rows the cells are told too.
 
     Raises:
         SourceRefusedError: the file as a whole is refused.
@@ -45,11 +47,12 @@ def read_source(mapping: TabularMapping, data: bytes, *, today: date) -> SourceR
     how = Reading(today, mapping.date_order, date1904="dates-from-1904" in cells.notes)
     columns = [(record, readers(record, layout, how)) for record in mapping.records]
     seen = _Seen()
-    reports = []
+    reports: list[RowReport] = []
     for number, row in _told(cells, layout):
         more = any(visible(cell).strip() for cell in row[layout.width :])
         drafts = [draft(record, row, reading) for record, reading in columns]
-        reports.append(_report(number, drafts, overflow if more else None, mapping.same_person, seen))
+        report = _report(number, drafts, overflow if more else None, mapping.same_person, seen)
+        reports.append(report if len(reports) >= shown else replace(report, original=_original(cells, layout, row)))
     return SourceReading(reports, notes)
 
 
@@ -57,6 +60,15 @@ def _told(cells: Cells, layout: Layout) -> Iterator[tuple[int, list[str]]]:
     for number, row in cells.rows:
         if number > layout.row and any(visible(cell).strip() for cell in row):
             yield number, row
+
+
+def _original(cells: Cells, layout: Layout, row: Sequence[str]) -> tuple[tuple[str, str], ...]:
+    headings = next((texts for number, texts in cells.rows if number == layout.row), [])
+    return tuple(
+        (visible(headings[index]).strip() if index < len(headings) else "", visible(cell).strip())
+        for index, cell in enumerate(row)
+        if visible(cell).strip()
+    )
 
 
 def _report(number: int, drafts: Sequence[Draft], overflow: str | None, same_person: Sequence[str], seen: _Seen) -> RowReport:

@@ -27,14 +27,18 @@ class Cells:
     notes: tuple[str, ...]
 
 
-def read_cells(
-    data: bytes, options: dict[str, Any], *, seconds: float = WALL_SECONDS, module: str = "adapters.tabular.child"
-) -> Cells:
-    """Return a file's cells, read by a child that can do nothing else.
+@dataclass(frozen=True, slots=True)
+class Ran:
+    """What a child said, and how it ended. `late`: it took longer than it may; `flood`: it said more than it may."""
 
-    Raises:
-        SourceRefusedError: the child refused the file, ran out of a limit, or died.
-    """
+    output: bytes
+    code: int
+    late: bool
+    flood: bool
+
+
+def run_child(module: str, data: bytes, *, seconds: float, most: int) -> Ran:
+    """Run one of our own modules as a child with `data` on its stdin, for `seconds` at most, reading `most` bytes at most."""
     late = Event()
     with subprocess.Popen(  # noqa: S603 - our own module, no argument from outside
         [sys.executable, "-s", "-m", module],
@@ -49,19 +53,31 @@ def read_cells(
             raise RuntimeError("asked for pipes, got none")
         timer = Timer(seconds, _too_late, (child, late))
         timer.start()
-        feeder = Thread(target=_feed, args=(child.stdin, json.dumps(options).encode() + b"\n" + data), daemon=True)
+        feeder = Thread(target=_feed, args=(child.stdin, data), daemon=True)
         feeder.start()
-        output = child.stdout.read(OUTPUT + 4096)
-        if len(output) > OUTPUT + 1024:
+        output = child.stdout.read(most + 1)
+        if len(output) > most:
             _end(child)
         child.wait()
         timer.cancel()
         feeder.join()
-    if late.is_set():
+    return Ran(output, child.returncode, late.is_set(), len(output) > most)
+
+
+def read_cells(
+    data: bytes, options: dict[str, Any], *, seconds: float = WALL_SECONDS, module: str = "adapters.tabular.child"
+) -> Cells:
+    """Return a file's cells, read by a child that can do nothing else.
+
+    Raises:
+        SourceRefusedError: the child refused the file, ran out of a limit, or died.
+    """
+    ran = run_child(module, json.dumps(options).encode() + b"\n" + data, seconds=seconds, most=OUTPUT + 1024)
+    if ran.late:
         raise refused("reading-took-too-long")
-    if len(output) > OUTPUT + 1024:
+    if ran.flood:
         raise refused("output-too-large")
-    return _parse(output, child.returncode)
+    return _parse(ran.output, ran.code)
 
 
 def _too_late(child: subprocess.Popen[bytes], late: Event) -> None:

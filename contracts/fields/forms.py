@@ -13,6 +13,8 @@ class Form(StrEnum):
     AGE_BAND = "age_band"
     BAND = "band"
     CODED = "coded"
+    MARK = "mark"
+    OBJECT = "object"
     MUNICIPALITY = "municipality"
     DEPARTMENT = "department"
     COUNTRY = "country"

@@ -11,6 +11,8 @@ Coarsening keeps a kind's shape where it can, so that one validator serves every
 * items: a list of objects whose members are codes, and free "text" that CODED removes
 * consents: a list of {"scope", "act": "given" | "narrowed" | "withdrawn", "from"} and, optional, "until", "form", "language",
   "to" and "fields" (lists of codes), "witness" and "reason" (text); CODED leaves scope, act and dates
+* attachments: a list of references {"sha256", "size", "mt", "grade": "object" | "mark" | "face", "key"}
+  (contracts.attachments), or true: there is one, not here. MARK leaves no face, OBJECT things alone; if that leaves none, true
 * phones: a list of strings; coordinates: {"lat": int, "lon": int} in 1e-5 degrees; flag: true or false
 
 COUNT makes a number of a list, YES_NO makes true of anything that is there.
@@ -23,6 +25,7 @@ from datetime import date
 from types import MappingProxyType
 from typing import Any
 
+from contracts.attachments import MAX_IN_A_FIELD, Grade, is_reference
 from contracts.fields.forms import Form
 
 Json = Any
@@ -220,6 +223,14 @@ def _flag(value: Json) -> bool:
     return type(value) is bool
 
 
+def _attachments(value: Json) -> bool:
+    if not isinstance(value, list):
+        return value is True
+    if not 0 < len(value) <= MAX_IN_A_FIELD or not all(is_reference(item) for item in value):
+        return False
+    return len({item["sha256"] for item in value}) == len(value)
+
+
 _ITEM_MEMBERS: Mapping[str, Callable[[Json], bool]] = {
     **dict.fromkeys(("type", "region", "side", "view", "colour", "brand", "size", "system"), _choice),
     **dict.fromkeys(("text", "number", "id"), _described),
@@ -300,6 +311,14 @@ def _coded(value: Json) -> Json:
     ]
 
 
+def _graded(*grades: Grade) -> Callable[[Json], Json]:
+    def graded(value: Json) -> Json:
+        left = [] if value is True else [item for item in value if item["grade"] in grades]
+        return left or True  # that there is one is less than this form may tell
+
+    return graded
+
+
 def _coded_consents(value: Json) -> Json:
     return [_keep("scope", "act", "from", "until")(item) for item in value]
 
@@ -321,6 +340,12 @@ _DATE_FORMS = {
 _PLAIN: Mapping[Form, Callable[[Json], Json]] = {Form.EXACT: _same, Form.YES_NO: _there}
 _NAMED = {Form.EXACT: _same, Form.INITIALS: _initials, Form.YES_NO: _there}
 _LISTED = {Form.EXACT: _same, Form.COUNT: len, Form.YES_NO: _there}
+_GRADED = {
+    Form.EXACT: _same,
+    Form.MARK: _graded(Grade.MARK, Grade.OBJECT),
+    Form.OBJECT: _graded(Grade.OBJECT),
+    Form.YES_NO: _there,
+}
 _CODED_ITEMS = {Form.EXACT: _same, Form.CODED: _coded, Form.COUNT: len, Form.YES_NO: _there}
 
 KINDS: Mapping[str, Kind] = MappingProxyType(
@@ -340,6 +365,7 @@ KINDS: Mapping[str, Kind] = MappingProxyType(
             Kind("place", _place, _PLACE_FORMS),
             Kind("items", _items, _CODED_ITEMS),
             Kind("consents", _consents, {Form.EXACT: _same, Form.CODED: _coded_consents, Form.COUNT: len, Form.YES_NO: _there}),
+            Kind("attachments", _attachments, _GRADED),
             Kind("phones", _texts, _LISTED),
             Kind("coordinates", _coordinates, _PLAIN),
             Kind("flag", _flag, {Form.EXACT: _same}),

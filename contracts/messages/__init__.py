@@ -11,6 +11,7 @@ from contracts.messages.administration import (
     AuditRequestBody,
     AuditResponse,
     AuditResponseBody,
+    CaseWindow,
     LeafProof,
     LeafRange,
     NodeLeave,
@@ -21,6 +22,8 @@ from contracts.messages.administration import (
     PingBody,
     RegisterMetadata,
     RegisterMetadataBody,
+    WindowCopy,
+    WindowStep,
 )
 from contracts.messages.base import (
     CLOCK_SKEW,
@@ -161,6 +164,7 @@ __all__ = [
     "CaseState",
     "CaseStatus",
     "CaseStatusBody",
+    "CaseWindow",
     "Channel",
     "Conclusion",
     "ConsentAct",
@@ -253,6 +257,8 @@ __all__ = [
     "SearchResult",
     "Urgency",
     "UseTerms",
+    "WindowCopy",
+    "WindowStep",
     "WithdrawReason",
     "check_validity",
 ]

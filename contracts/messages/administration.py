@@ -6,10 +6,25 @@ from pydantic import Field, Strict, StringConstraints, model_validator
 
 from contracts.ids import Code, Folio, NodeId
 from contracts.leaves import LEAF_DIGESTS, LEAF_NAMES
-from contracts.messages.base import Answer, Message
-from contracts.types import Bytes64K, Bytes256K, Count, Distinct, Jws, LogProof, Reference, Sha256, UnixTime, WireModel, broken
+from contracts.messages.base import RECORD_DIGESTS, Answer, DisclosedField, Message
+from contracts.types import (
+    Bytes64K,
+    Bytes256K,
+    Count,
+    Distinct,
+    Flag,
+    Jws,
+    LogProof,
+    Reference,
+    Sha256,
+    UnixTime,
+    WireModel,
+    broken,
+)
 
 MAX_LEAVES = 20
+MAX_STEPS = 200
+MAX_COPIES = 64
 
 LeafField = Annotated[str, Strict(), StringConstraints(pattern=f"^(?:{'|'.join(sorted(LEAF_NAMES.values()))})$")]
 """The name of a field inside a leaf."""
@@ -70,16 +85,73 @@ class LeafProof(WireModel):
         return self
 
 
+class WindowStep(WireModel):
+    """One exchange of the case: who asked whom, by which type of message, when an answer was due and when there was one.
+
+    `leaf` names the opening in the answering node's log: a proof of it is had like that of any receipt.
+    """
+
+    asker: NodeId
+    asked: NodeId
+    kind: Code
+    opened_at: UnixTime
+    due_at: UnixTime | None = None
+    answered_at: UnixTime | None = None
+    overdue: Flag
+    state: Code
+    outcome: Code | None = None
+    leaf: Sha256 | None = None
+
+
+class WindowCopy(WireModel):
+    """One record that left: its fields and forms, never a value; to whom, when, why, and what became of the copy."""
+
+    recipient: NodeId
+    record_type: Code
+    fields: Annotated[tuple[DisclosedField, ...], Field(max_length=RECORD_DIGESTS)]
+    sent_at: UnixTime
+    purpose: Code
+    basis: Code
+    recall: Code
+    recall_basis: Code | None = None
+    retain_until: UnixTime
+
+
+class CaseWindow(WireModel):
+    """One case, as the ombudsman sees it under one complaint (E14). It has no room for a name or any other value.
+
+    `complete` is false where only the latest steps or copies fitted.
+    """
+
+    folio: Folio
+    complaint: Reference
+    result: Literal["opened", "unknown-case", "refused"]
+    basis: Code | None = None
+    complete: Flag = True
+    steps: Annotated[tuple[WindowStep, ...], Field(max_length=MAX_STEPS)] = ()
+    copies: Annotated[tuple[WindowCopy, ...], Field(max_length=MAX_COPIES)] = ()
+
+    @model_validator(mode="after")
+    def _shown_if_opened(self) -> Self:
+        if (self.result == "refused") != (self.basis is not None):
+            raise broken("basis_of_refusal")
+        if self.result != "opened" and (self.steps or self.copies):
+            raise broken("window_not_opened")
+        return self
+
+
 class AuditResponseBody(WireModel):
-    """A proof for each leaf that is in the log; the others by name."""
+    """A proof for each leaf that is in the log, the others by name; or the window to the case that was asked for."""
 
     proofs: Annotated[tuple[LeafProof, ...], Field(max_length=MAX_LEAVES)] = ()
     missing: Annotated[tuple[Sha256, ...], Field(max_length=MAX_LEAVES), Distinct] = ()
+    window: CaseWindow | None = None
 
     @model_validator(mode="after")
     def _each_leaf_once(self) -> Self:
         proved = {item.leaf for item in self.proofs}
-        if len(proved) != len(self.proofs) or proved & set(self.missing) or not (proved or self.missing):
+        answered = proved or self.missing or self.window is not None
+        if len(proved) != len(self.proofs) or proved & set(self.missing) or not answered:
             raise broken("leaf_accounted_for_once")
         return self
 

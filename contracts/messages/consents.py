@@ -88,8 +88,21 @@ class DownstreamReceipt(WireModel):
     receipt: Jws
 
 
+class KeyStays(WireModel):
+    """A copy that was taken out of the database, of a thread whose key is needed for what others said there."""
+
+    item: RecordId
+    """The record's or the message's id."""
+    because: Literal["shared-thread"] = "shared-thread"
+
+
 class ErasureReceiptBody(WireModel):
-    """What was erased where, until when backups hold it, and what was not."""
+    """What was erased where, until when backups hold it, and what was not.
+
+    `stores` is where every copy that was here is gone from. `key_stays` names those of `records` and `messages` whose key was
+    not destroyed: what is in older backups of the database opens until these expire. `backups_expire` (Unix seconds) speaks of
+    the others alone: from then on no backup of their keys is left.
+    """
 
     records: Annotated[tuple[RecordId, ...], Field(max_length=MAX_COPIES), Distinct] = ()
     messages: Annotated[tuple[MessageId, ...], Field(max_length=MAX_COPIES), Distinct] = ()
@@ -98,6 +111,7 @@ class ErasureReceiptBody(WireModel):
     backups_expire: UnixTime | None = None
     downstream: Annotated[tuple[DownstreamReceipt, ...], Field(max_length=8)] = ()
     refused: Annotated[tuple[RefusedErasure, ...], Field(max_length=MAX_COPIES), Distinct] = ()
+    key_stays: Annotated[tuple[KeyStays, ...], Field(max_length=MAX_COPIES), Distinct] = ()
 
     @model_validator(mode="after")
     def _accounts(self) -> Self:
@@ -109,6 +123,9 @@ class ErasureReceiptBody(WireModel):
             raise broken("accounted_for_twice")
         if bool(erased) != (self.erased_at is not None):
             raise broken("erased_when")
+        stays: set[str] = {entry.item for entry in self.key_stays}
+        if not stays <= erased or len(stays) != len(self.key_stays):
+            raise broken("key_of_what_stays")
         return self
 
 

@@ -95,7 +95,7 @@ class CorrectionBody(WireModel):
 
 
 class Correction(Message):
-    """A record was wrong: here is the right one. Answered with an erasure receipt for the old one."""
+    """A record was wrong, or incomplete: here is the right one. A receipt accounts for the old one once it has gone."""
 
     validity_limit = RIGHTS_DELIVERY_LIMIT
 

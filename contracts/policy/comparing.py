@@ -244,6 +244,10 @@ def _term_changes(old: Policy, new: Policy, lang: Lang) -> Iterator[Change]:
     )
     for flow in new.flows:
         before = old.flow(flow.id)
+        if before is not None and old.counting(flow.id) is not new.counting(flow.id):
+            how = "cómo corren las horas" if es else "how hours run"
+            told = f"{flow.id}: {how} {old.counting(flow.id)} → {new.counting(flow.id)}"
+            yield Change(Direction.OTHER, "terms", told)
         for read, more_is_wider, name_es, name_en in sorts if before is not None else ():
             one, other = read(before) if before else None, read(flow)
             if one != other:

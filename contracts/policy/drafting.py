@@ -20,6 +20,7 @@ _FLOW_WORDS = {
     "urgent": "urgent_hours",
     "life": "life_hours",
     "escalate": "escalate_hours",
+    "counts": "counts",
     "keep_days": "retain_days",
     "people": "approvals",
 }

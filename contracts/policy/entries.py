@@ -1,6 +1,7 @@
 """The entries of a policy, one model each, and the rules inside one of them (SPEC 6.3)."""
 
 from collections.abc import Mapping
+from enum import StrEnum
 from typing import Annotated, Literal, Self, cast
 
 from pydantic import Field, model_validator
@@ -61,11 +62,20 @@ class Scope(Entry):
     en: Text
 
 
+class Counting(StrEnum):
+    """How the hours of a term run. Wire format: add, never rename."""
+
+    OPENING = "opening"  # as they pass; an end at which the office is closed moves to when it opens
+    ELAPSED = "elapsed"  # as they pass, day and night: what a law counts so, for a child above all
+    WORKING = "working"  # while the office is open
+
+
 class Flow(Entry):
     """Message types that may go from some roles to others, why, and on which basis; and what holds for them.
 
     An answer is due within `deadline_hours` (`urgent_hours`, `life_hours` when the request says so); after
-    `escalate_hours` a person is told. The recipient keeps what came for `retain_days`. `approvals` people release it.
+    `escalate_hours` a person is told; `counts` says how these hours run (absent: ``opening``). The recipient keeps what came
+    for `retain_days`. `approvals` people release it.
     """
 
     es: Text | None = None
@@ -79,6 +89,7 @@ class Flow(Entry):
     urgent_hours: Hours | None = None
     life_hours: Hours | None = None
     escalate_hours: Hours | None = None
+    counts: Counting | None = None
     retain_days: Days | None = None
     approvals: Annotated[Count, Field(ge=1, le=3)] | None = None
 

@@ -21,6 +21,7 @@ from contracts.policy.entries import (
     ENFORCEMENT,
     Basis,
     BlindSearch,
+    Counting,
     Flow,
     Forbid,
     Never,
@@ -204,6 +205,11 @@ class Policy(WireModel):
         if urgency is Urgency.LIFE_AT_RISK:
             return urgent if flow.life_hours is None else flow.life_hours
         return urgent if urgency is Urgency.URGENT else flow.deadline_hours
+
+    def counting(self, rule: str) -> Counting:
+        """Return how the hours run in which a message permitted by `rule` is to be answered."""
+        flow = self.flow(rule)
+        return Counting.OPENING if flow is None or flow.counts is None else flow.counts
 
     def retain_days(self, rule: str) -> int:
         """Return how long the recipient of a message permitted by `rule` keeps it, in days."""

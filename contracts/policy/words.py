@@ -44,6 +44,8 @@ _FORMS: dict[str, Pair] = {
     Form.AGE_BAND: ("grupo de edad", "age band"),
     Form.BAND: ("rango", "band"),
     Form.CODED: ("codificado", "coded"),
+    Form.MARK: ("señas y objetos, sin rostros", "marks and objects, no faces"),
+    Form.OBJECT: ("sólo objetos", "objects alone"),
     Form.MUNICIPALITY: ("municipio", "municipality"),
     Form.DEPARTMENT: ("departamento", "department"),
     Form.COUNTRY: ("país", "country"),

@@ -185,15 +185,19 @@ def owed(exchange: Exchange, *, by_opener: bool) -> Move | None:
 
 @dataclass(frozen=True, slots=True)
 class Pending:
-    """An exchange we opened that is under way: its machine, its case in our books, whom it is with."""
+    """An exchange we opened that is under way: its machine, its case in our books, whom it is with.
+
+    `topic`: the service, where what is asked for is one: a family may need a shelter and a passage at the same time.
+    """
 
     machine: str
     case: str
     recipient: str
+    topic: str = ""
 
 
 def open_refusal(pending: Iterable[Pending], wanted: Pending) -> Refusal | None:
-    """Return why an exchange may not be opened: the same question to the same recipient about the same case is under way."""
+    """Return why an exchange may not be opened: the same is asked of the same recipient about the same case."""
     if MACHINES[wanted.machine].exclusive and wanted in set(pending):
         return Refusal(Reason.SECOND_PENDING)
     return None

@@ -25,6 +25,7 @@ from contracts.messages import (
     CaseState,
     CaseStatus,
     CaseStatusBody,
+    CaseWindow,
     Channel,
     Conclusion,
     ConsentAct,
@@ -112,6 +113,8 @@ from contracts.messages import (
     SearchResult,
     Urgency,
     UseTerms,
+    WindowCopy,
+    WindowStep,
     WithdrawReason,
 )
 from contracts.services import Service
@@ -370,6 +373,40 @@ def _cases() -> list[CaseMessage]:
     ]
 
 
+def _window() -> CaseWindow:
+    return CaseWindow(
+        folio=Folio("MBMID-2026-000123"),
+        complaint="PDH-2026-77",
+        result="opened",
+        steps=(
+            WindowStep(
+                asker=MBMID,
+                asked=MINEX,
+                kind=Code("search.request"),
+                opened_at=NOON,
+                due_at=NOON + 3 * DAY,
+                answered_at=NOON + 4 * DAY,
+                overdue=True,
+                state=Code("closed"),
+                outcome=Code("answered"),
+                leaf=bytes32(3),
+            ),
+        ),
+        copies=(
+            WindowCopy(
+                recipient=MINEX,
+                record_type=Code("missing-person"),
+                fields=(DisclosedField(field=Code("sex"), form=Code("exact"), rule=Code("search-01")),),
+                sent_at=NOON,
+                purpose=Code("locate-missing"),
+                basis=Code("consent"),
+                recall=Code("held"),
+                retain_until=NOON + 180 * DAY,
+            ),
+        ),
+    )
+
+
 def _administration() -> list[CaseMessage]:
     proof = "c2sp.org/tlog-proof@v1\nindex 0\n\nexample.invalid/log\n1\n" + "A" * 43 + "=\n\n\u2014 example.invalid/log AAAA\n"
     return [
@@ -379,7 +416,7 @@ def _administration() -> list[CaseMessage]:
         ),
         AuditResponse(
             **_header(51, MBMID, PDH, in_reply_to=message_id(50)),
-            body=AuditResponseBody(proofs=(LeafProof(leaf=bytes32(1), proof=proof),), missing=(bytes32(2),)),
+            body=AuditResponseBody(proofs=(LeafProof(leaf=bytes32(1), proof=proof),), missing=(bytes32(2),), window=_window()),
         ),
         NodeSuspendSelf(
             **_header(52, MINEX, MBMID), body=NodeSuspendSelfBody(statement=_jws({"iss": "gt.minex", "reason": "stolen"}))

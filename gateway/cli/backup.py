@@ -14,6 +14,7 @@ from gateway.cli.options import AsJson, Config
 from gateway.cli.output import ExitCode, err, fail, out, print_json, print_table, reported
 from gateway.config import NodeConfig, config_path, load_config
 from gateway.main.backup import Verified, add_recovery_key, back_up, list_backups, verify_backup
+from gateway.main.backup_notes import note_check
 from gateway.main.restore import RestoreReport, RestoreRequest, as_dict, restore
 
 app = typer.Typer(no_args_is_help=True, help="Respaldos cifrados y restauración. Encrypted backups and restore.")
@@ -84,12 +85,18 @@ def list_(config: Config = None, as_json: AsJson = False) -> None:
 def verify(file: File, config: Config = None, identity: Identity = None, as_json: AsJson = False) -> None:
     """Comprueba un respaldo; con --identity, todo su contenido; dice lo que eso no prueba. Verify a backup."""
     with reported(), _refusals(), err.status("Comprobando…"):
-        found = verify_backup(file, identity, _known(config), now())
+        known = _known(config)
+        found = verify_backup(file, identity, known, now())
+        noted = known is not None and asyncio.run(note_check(found, known, now()))
     if as_json:
-        print_json(_verified(found))
+        print_json(_verified(found) | {"noted": noted})
         return
     for line in _words(found):
         out.print(line, markup=False)
+    if noted:
+        out.print("✓ Quedó anotado en el nodo que se comprobó.", markup=False)
+    elif known is not None:
+        out.print("! No se pudo anotar en el nodo que se comprobó; la comprobación vale igual.", markup=False)
 
 
 @app.command("restore")

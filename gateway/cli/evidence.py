@@ -12,7 +12,8 @@ from gateway.cli.context import now
 from gateway.cli.local import LocalNode
 from gateway.cli.output import ExitCode, err, fail, out, print_json, reported
 from gateway.config import load_config
-from gateway.main.logcheck import LogCheck, check_log
+from gateway.main.logcheck import check_log
+from gateway.storage.log import LogCheck
 from keys.bundles import MAX_BUNDLE_BYTES
 from keys.evidence import Verification, in_words, redact_bundle, verify_bundle
 from keys.keystore import write_durably

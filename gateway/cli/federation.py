@@ -296,6 +296,27 @@ def poll(config: Config = None, as_json: AsJson = False) -> None:
     out.print(f"✓ Registro: {news}; versión {answer['version']}", markup=False)
 
 
+@app.command("test")
+def try_link(
+    peer: Annotated[str, typer.Argument(help="Nodo, por ejemplo gt.minex. A node.")],
+    config: Config = None,
+    as_json: AsJson = False,
+) -> None:
+    """Prueba el enlace con una institución, paso por paso; no lleva datos. Try the link to a member, step by step."""
+    from gateway.console.pages.probes import probe_in_words, probe_of_dict  # noqa: PLC0415 - other commands start without them
+    from gateway.console.words import words  # noqa: PLC0415 - as above
+
+    answer = LocalNode.from_option(config).post(f"/api/v1/federation/members/{peer}/test")
+    found = probe_of_dict(answer)
+    if as_json:
+        print_json(answer)
+    else:
+        for line in probe_in_words(found, words("es")):
+            out.print(f"{line.mark} {line.step}: {line.told}{f' → {line.advice}' if line.advice else ''}", markup=False)
+    if not found.fine:
+        raise typer.Exit(ExitCode.PROBLEMS)
+
+
 def _show_staged(repository: Repository) -> None:
     for line in describe_staged(repository):
         out.print(f"• {line}", markup=False)

@@ -10,11 +10,15 @@ import aiohttp
 from contracts.codec import encode_object, parse_object
 from contracts.errors import ExchangeError
 from gateway.cli.listener import stranger_listens
-from gateway.cli.output import EXIT_BY_STATUS, ExitCode, fail, reason, reported
+from gateway.cli.output import EXIT_BY_STATUS, WHY, ExitCode, fail, reason, reported
 from gateway.cli.sessions import SessionFile
 from gateway.config import NodeConfig, config_path, load_config
 
 RESPONSE_LIMIT = 64 * 1024 * 1024
+
+
+class _ExpectedError(Exception):
+    """The problem that came back is the one whoever asked knows what to do about."""
 
 
 class LocalNode:
@@ -48,19 +52,22 @@ class LocalNode:
         """POST and return the JSON object that comes back."""
         return self._object(asyncio.run(self._request("POST", path, query, body)))
 
-    def send(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
+    def send(self, path: str, body: dict[str, Any], **query: str) -> dict[str, Any]:
         """POST a JSON object and return the one that comes back."""
-        return self._object(asyncio.run(self._request("POST", path, {}, encode_object(body))))
+        return self._object(asyncio.run(self._request("POST", path, query, encode_object(body))))
 
     def delete(self, path: str) -> dict[str, Any]:
         """DELETE, and return the JSON object that comes back."""
         return self._object(asyncio.run(self._request("DELETE", path, {}, None)))
 
-    def knock(self, path: str, body: dict[str, Any]) -> dict[str, Any]:
-        """POST what lets somebody in; what they held until now ends with it."""
+    def knock(self, path: str, body: dict[str, Any], *, unless: str = "") -> dict[str, Any] | None:
+        """POST what lets somebody in; what they held until now ends with it. None where the problem is `unless`."""
         kept = self._kept()
         headers = {} if kept is None else {"Authorization": f"Bearer {kept}"}
-        return self._object(asyncio.run(self._request("POST", path, {}, encode_object(body), headers)))
+        try:
+            return self._object(asyncio.run(self._request("POST", path, {}, encode_object(body), headers, unless)))
+        except _ExpectedError:
+            return None
 
     def _object(self, data: bytes) -> dict[str, Any]:
         try:
@@ -83,6 +90,7 @@ class LocalNode:
         query: Mapping[str, str],
         body: bytes | None,
         headers: Mapping[str, str] | None = None,
+        unless: str = "",
     ) -> bytes:
         self._refuse_strangers()
         headers = {"Authorization": f"Bearer {self._token()}"} if headers is None else headers
@@ -110,7 +118,7 @@ class LocalNode:
                 advice="Compruebe que `paradero serve` está en marcha (systemctl status paradero) y que el puerto es el suyo.",
             )
         if status >= 400:
-            self._refused(status, data)
+            self._refused(status, data, unless)
         return data
 
     def _refuse_strangers(self) -> None:
@@ -145,11 +153,14 @@ class LocalNode:
                 advice="Entre con `paradero login USUARIO`.",
             )
 
-    def _refused(self, status: int, data: bytes) -> None:
+    def _refused(self, status: int, data: bytes, unless: str) -> None:
         try:
             problem = parse_object(data)
         except ExchangeError:
             problem = {}
+        if unless and str(problem.get("type", "")).rpartition(":")[2] == unless:
+            raise _ExpectedError
         code = EXIT_BY_STATUS.get(status, ExitCode.BUG if status >= 500 else ExitCode.USAGE)
         what = str(problem.get("title", f"El nodo respondió {status}."))
-        fail(code, what, why=str(problem.get("type", "")).rpartition(":")[2], advice=str(problem.get("advice", "")))
+        why = WHY.get(str(problem.get("type", "")).rpartition(":")[2], "")
+        fail(code, what, why=why, advice=str(problem.get("advice", "")))

@@ -38,7 +38,7 @@ _LANES = {
 @app.command("list")
 def list_(
     config: Config = None,
-    state: Annotated[str, typer.Option(help="waiting, delivered, rejected o dead. The state to list.")] = "waiting",
+    state: Annotated[str, typer.Option(help="waiting, delivered, rejected, withdrawn o dead. The state to list.")] = "waiting",
     as_json: AsJson = False,
 ) -> None:
     """Muestra los mensajes de un estado. List messages in one state."""

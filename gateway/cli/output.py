@@ -1,11 +1,13 @@
 """What every command shares: exit codes, output for people or programs, errors that say what to do."""
 
 import errno
+import io
 import json
 import re
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from enum import IntEnum
 from typing import Any, NoReturn
 
@@ -14,6 +16,7 @@ from rich.console import Console, ConsoleDimensions
 from rich.table import Table
 from rich.text import Text
 
+from contracts.calendars import GUATEMALA
 from contracts.errors import ConfigurationError, ExchangeError, PeerUnavailableError, ProblemCode, StorageError
 from contracts.values.text import escaped
 from gateway.people.errors import PeopleError
@@ -47,6 +50,33 @@ EXIT_BY_STATUS = {
     503: ExitCode.UNREACHABLE,
 }
 """What the private port's answers mean for a command."""
+
+WHY: Mapping[str, str] = {
+    "code": "el código no es, ya se usó, o es de otro momento",
+    "code-needed": "tiene una aplicación de códigos o una llave de acceso, y la clave sola no basta",
+    "conflict": "ya está en ese estado, o alguien se adelantó",
+    "erased": "se borró, o se va a borrar",
+    "factor-needed": "este nodo pide algo más que la clave para su puesto",
+    "malformed": "no tiene la forma que debe",
+    "credentials": "el usuario o la clave no son ésos",
+    "not-found": "no existe, o no es de su oficina",
+    "not-permitted": "su puesto, la política o el estado del caso no lo permiten",
+    "schema": "algo falta, sobra o está mal escrito",
+    "sign-in-again": "hace más de cinco minutos que entró",
+    "slow-down": "hubo muchos intentos",
+    "step-over": "tardó demasiado, o ya se usó",
+    "too-large": "es demasiado grande",
+    "trust-stale": "el registro de la red está viejo",
+    "unauthorised": "nadie ha entrado, o la sesión terminó",
+    "wall": "un muro que nadie puede quitar",
+}
+"""Why, of the code that the private port's problems carry; a code that is not here says nothing to a person."""
+
+_SAID: Mapping[str, str] = {
+    "duplicate member": "un dato está dos veces",
+    "text with NUL or a lone surrogate": "lleva un carácter que no es texto",
+}
+"""What the codec found, as people read it."""
 
 _ADVICE = "Compruebe lo que dio a la orden; `--help` dice qué espera, `paradero doctor` revisa el nodo."
 
@@ -114,8 +144,21 @@ def reported() -> Iterator[None]:
         fail(code, what, why=reason(error), advice="Compruebe la ruta, sus permisos y que sea el archivo que quiere.")
 
 
+def _why_refused(error: ExchangeError) -> str:
+    general, detail = WHY.get(error.code.value, error.code.value), str(error)
+    if detail in _SAID or not detail.isascii():
+        return f"{general}: {_SAID.get(detail, detail)}"
+    return f"{general} ({detail})" if detail else general  # the house's English, for whoever mends the file or reports it
+
+
+def moment_words(text: str) -> str:
+    """Return a moment the node wrote (ISO 8601, UTC) as people read it: Guatemala's day and hour."""
+    there = datetime.fromisoformat(text).astimezone(GUATEMALA)
+    return f"{there:%Y-%m-%d %H:%M} (hora de Guatemala)"
+
+
 def _fail_refused(error: ExchangeError) -> NoReturn:
-    why = f"{error.code.value}: {error}"
+    why = _why_refused(error)
     if error.code in _FILE_REFUSED:
         advice = error.advice or "Compruebe que sea el archivo que quiere y que esté entero."
         fail(ExitCode.USAGE, "El archivo fue rechazado.", why=why, advice=advice)
@@ -132,21 +175,39 @@ def print_json(value: Any) -> None:
     sys.stdout.flush()
 
 
+def present(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> dict[str, str]:
+    """Return the columns in which some row has anything: an empty one takes a narrow terminal's room."""
+    return {name: heading for name, heading in columns.items() if any(row.get(name) is not None for row in rows)}
+
+
 def print_table(title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> None:
     """Print rows as a table; `columns` maps a row's member to its heading."""
     if not rows:
         out.print(f"{title}: nada.", markup=False)
         return
-    table = Table(title=title, title_justify="left", box=None, pad_edge=False, show_header=any(columns.values()))
-    for place, heading in enumerate(columns.values()):
-        table.add_column(heading, overflow="fold", no_wrap=place == 0)  # the first names the row: whole, to be copied
-    for row in rows:
-        table.add_row(*(Text(escaped(_cell(row.get(name)))) for name in columns))  # never markup, a formula, or an escape
+    table = _table(title, columns, rows)
     if out.is_terminal:
         out.print(table)
         return
     with _wide():
         out.print(table)
+
+
+def table_lines(columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]], *, width: int) -> list[str]:
+    """Return what `print_table` would print without a title on a terminal of so many columns, as lines."""
+    page = Console(width=width, highlight=False, color_system=None, file=io.StringIO())
+    with page.capture() as caught:
+        page.print(_table("", columns, rows))
+    return [line.rstrip() for line in caught.get().splitlines()]
+
+
+def _table(title: str, columns: Mapping[str, str], rows: Sequence[Mapping[str, Any]]) -> Table:
+    table = Table(title=title or None, title_justify="left", box=None, pad_edge=False, show_header=any(columns.values()))
+    for place, heading in enumerate(columns.values()):
+        table.add_column(heading, overflow="fold", no_wrap=place == 0)  # the first names the row: whole, to be copied
+    for row in rows:
+        table.add_row(*(Text(escaped(_cell(row.get(name)))) for name in columns))  # never markup, a formula, or an escape
+    return table
 
 
 @contextmanager

@@ -1,11 +1,12 @@
 """`paradero login, logout, whoami`, and `paradero user`: who works at this node."""
 
 import asyncio
-import sys
 from typing import Annotated, Any
 
 import typer
 
+from gateway.cli import factors
+from gateway.cli.asking import Asked, FromStdin
 from gateway.cli.local import LocalNode
 from gateway.cli.options import AsJson, Config
 from gateway.cli.output import ExitCode, err, fail, out, print_json, print_table, reported
@@ -24,9 +25,6 @@ Posts = Annotated[
         help="Puesto; se puede repetir: desk-clerk@OFICINA, officer@OFICINA, office-head@OFICINA, node-admin, "
         "network-registry, data-protection, auditor. A post; repeatable.",
     ),
-]
-FromStdin = Annotated[
-    bool, typer.Option("--password-stdin", help="Lee la clave de la entrada, una línea por pregunta. Read it from stdin.")
 ]
 _PEOPLE = {
     "login": "USUARIO",
@@ -49,10 +47,11 @@ def login(
 ) -> None:
     """Entra en el nodo. La clave se pregunta o viene por la entrada, nunca en la orden. Sign in.
 
-    Con --invitation la entrada trae dos líneas: el código y la clave nueva.
+    Con --invitation la entrada trae dos líneas: el código y la clave nueva. Después, quien tiene aplicación de
+    códigos da uno suyo, o uno de recuperación.
     """
     node = LocalNode.from_option(config)
-    asked = _Asked(from_stdin=password_stdin)
+    asked = Asked(from_stdin=password_stdin)
     body: dict[str, Any] = {"login": user}
     with reported():
         device = node.session.device(user)
@@ -63,7 +62,7 @@ def login(
         body["password"] = asked.new_password()
     else:
         body["password"] = asked.secret("Clave")
-    answer = node.knock("/api/v1/session/invitation" if invitation else "/api/v1/session", body)
+    answer = _let_in(node, "/api/v1/session/invitation" if invitation else "/api/v1/session", body, asked)
     with reported():
         node.session.write(KeptSession(user, answer.pop("token"), answer["expires"]), answer.pop("device"))
     if as_json:
@@ -71,6 +70,15 @@ def login(
         return
     out.print(f"✓ {answer['name']}, en {node.node}. {', '.join(answer['posts']) or 'Sin puesto todavía.'}", markup=False)
     err.print("Al irse: `paradero logout`.", markup=False)
+
+
+def _let_in(node: LocalNode, path: str, body: dict[str, Any], asked: Asked) -> dict[str, Any]:
+    answer = node.knock(path, body, unless="code-needed")
+    if answer is not None:
+        return answer
+    known = {name: value for name, value in body.items() if name != "invitation"}  # it is used up; the password is chosen
+    known["code"] = asked.secret("Código de su aplicación, o uno de recuperación")
+    return node.knock("/api/v1/session", known) or {}
 
 
 def logout(config: Config = None, as_json: AsJson = False) -> None:
@@ -113,7 +121,7 @@ def bootstrap(
     """Crea la primera persona, que administra el nodo. Sólo en su equipo y mientras no haya ninguna. First administrator."""
     with reported():
         settings = load_config(config_path(config))
-        password = _Asked(from_stdin=password_stdin).new_password()
+        password = Asked(from_stdin=password_stdin).new_password()
         asyncio.run(make_first_administrator(settings, user, name, password))
     if as_json:
         print_json({"login": user})
@@ -172,11 +180,18 @@ def set_password(config: Config = None, password_stdin: FromStdin = False, as_js
     Por la entrada: la clave de ahora en la primera línea, la nueva en la segunda.
     """
     node = LocalNode.from_option(config)
-    asked = _Asked(from_stdin=password_stdin)
+    asked = Asked(from_stdin=password_stdin)
     current = asked.secret("Clave de ahora")
     answer = node.send("/api/v1/session/password", {"current": current, "new": asked.new_password()})
     node.session.forget()
     _done(answer, "Clave cambiada. Entre otra vez: `paradero login USUARIO`.", as_json=as_json)
+
+
+app.command("totp")(factors.totp)
+app.command("recovery-codes")(factors.recovery_codes)
+app.command("reset-factors")(factors.reset_factors)
+app.command("link")(factors.link)
+app.command("unlink")(factors.unlink)
 
 
 @app.command("list")
@@ -210,35 +225,3 @@ def _done(answer: dict[str, Any], words: str, *, as_json: bool) -> None:
         print_json(answer)
     else:
         out.print(f"✓ {words}", markup=False)
-
-
-class _Asked:
-    """Asks for secrets on the terminal without showing them, or takes one line of the input for each."""
-
-    def __init__(self, *, from_stdin: bool) -> None:
-        self._from_stdin = from_stdin
-
-    def secret(self, words: str) -> str:
-        """Return one secret."""
-        if self._from_stdin:
-            return self._line(words)
-        if not sys.stdin.isatty():
-            advice = "Déla por la entrada: `paradero login USUARIO --password-stdin < ARCHIVO`."
-            fail(ExitCode.USAGE, "No hay terminal donde preguntar la clave.", advice=advice)
-        return str(typer.prompt(words, hide_input=True, err=True))
-
-    def new_password(self) -> str:
-        """Return a new password, typed twice on a terminal."""
-        if self._from_stdin:
-            return self._line("Clave nueva")
-        first = self.secret("Clave nueva")
-        if self.secret("Otra vez, para comprobar") != first:
-            fail(ExitCode.USAGE, "Las dos no son iguales.", advice="Repita la orden.")
-        return first
-
-    def _line(self, words: str) -> str:
-        with reported():
-            line = sys.stdin.buffer.readline(8192).decode("utf-8").rstrip("\r\n")
-        if not line:
-            fail(ExitCode.USAGE, f"Falta una línea en la entrada: {words}.", advice="Una línea por pregunta, en su orden.")
-        return line

@@ -13,6 +13,7 @@ from contracts.ids import Code
 from contracts.policy import Policy, Tightened, parse_policy
 from contracts.policy.comparing import Direction, compare_policies
 from contracts.policy.drafting import build_policy, policy_digest
+from contracts.policy.matrix import matrix
 from contracts.policy.model import MAX_POLICY_BYTES
 from contracts.policy.words import Lang, word
 from contracts.register import Role
@@ -24,14 +25,12 @@ from gateway.cli.policy_display import show_flow, show_policy, show_rule, tell_c
 from gateway.main.policies import (
     NOBODY,
     judge_expectations,
-    matrix,
     read_expectations,
-    read_overlay,
-    read_policy,
     records_of,
     sample_record,
     simulate,
 )
+from gateway.main.policy_files import read_overlay, read_policy
 from keys.keystore import write_durably
 
 app = typer.Typer(no_args_is_help=True, help="La política: quién puede enviar qué a quién. The policy.")

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from contracts.explaining import ANSWERS, Answer
-from contracts.policy import Basis, BlindSearch, Flow, Policy, Rule
+from contracts.policy import Basis, BlindSearch, Counting, Flow, Policy, Rule
 from contracts.policy.comparing import Change, Direction
 from contracts.policy.words import Labelled, Lang, need_in_words, say, word, words
 from gateway.cli.output import out, print_table
@@ -156,6 +156,13 @@ def tell_changes(changes: Sequence[Change], lang: Lang) -> None:
             out.print(f"  {_MARKS[direction]} {change.text}", markup=False)
 
 
+_COUNTING = {
+    Counting.OPENING: ("hasta que abra la oficina", "until the office opens"),
+    Counting.ELAPSED: ("horas corridas", "elapsed hours"),
+    Counting.WORKING: ("horas hábiles", "working hours"),
+}
+
+
 def _terms(flow: Flow, lang: Lang) -> str:
     es = lang == "es"
     told = []
@@ -164,6 +171,8 @@ def _terms(flow: Flow, lang: Lang) -> str:
         told.append(("respuesta " if es else "answer ") + "/".join(str(h) for h in hours) + " h")
     if flow.escalate_hours is not None:
         told.append(f"{'aviso a' if es else 'escalates at'} {flow.escalate_hours} h")
+    if flow.counts is not None:
+        told.append(_COUNTING[flow.counts][not es])
     if flow.retain_days is not None:
         told.append(f"{'se guarda' if es else 'kept'} {flow.retain_days} d")
     if flow.approvals is not None:

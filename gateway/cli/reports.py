@@ -10,7 +10,9 @@ from gateway.cli.local import LocalNode
 from gateway.cli.options import AsJson, Config
 from gateway.cli.output import ExitCode, err, out, print_json, print_table, reported
 from gateway.config import config_path, load_config
-from gateway.main.trial import TrialRow, installed_adapters, try_mapping
+from gateway.console.trials import TrialField, TrialRow
+from gateway.exchange.desk import SECOND_PERSON, TEXT_HELD
+from gateway.main.trial import installed_adapters, try_mapping
 
 report = typer.Typer(no_args_is_help=True, help="Reportes de familias. Families' reports.")
 adapter = typer.Typer(no_args_is_help=True, help="Fuentes de la institución. The institution's own sources.")
@@ -53,13 +55,15 @@ def _import(source: Path, mapping: str, config: Path | None, *, as_json: bool) -
         print_json(answer)
     else:
         _tell(answer)
-    if answer["counts"].get("rejected") or answer["counts"].get("to-complete"):
+    if any(answer["counts"].get(outcome) for outcome in ("rejected", "to-complete", "held")):
         raise typer.Exit(ExitCode.PARTIAL)
 
 
 def _tell(answer: dict[str, Any]) -> None:
     counts = answer["counts"]
     words = {"imported": "enviadas", "to-complete": "por completar", "duplicate": "duplicadas", "rejected": "rechazadas"}
+    if counts.get("held"):
+        words["held"] = "en espera de otra persona (`paradero hold list`)"
     out.print(
         f"{answer['total']} filas: " + " · ".join(f"{counts.get(key, 0)} {word}" for key, word in words.items()), markup=False
     )
@@ -80,6 +84,9 @@ def list_(config: Config = None, as_json: AsJson = False) -> None:
         return
     out.print("Adaptadores: " + ", ".join(installed_adapters()), markup=False)
     out.print("Mapeos: " + (", ".join(names) or f"ninguno en {mappings}"), markup=False)
+
+
+_WAITS = {TEXT_HELD: "antes lo lee una persona", SECOND_PERSON: "antes lo aprueba una segunda persona"}
 
 
 @adapter.command("test")
@@ -126,5 +133,9 @@ def _show_trial(row: TrialRow) -> None:
         print_table(
             "",
             {"field": "CAMPO", "held": "LO QUE TENEMOS", "leaves": "LO QUE SALE", "why": "POR QUÉ"},
-            [{"field": f.label, "held": f.held, "leaves": f.leaves, "why": f.why} for f in message.fields],
+            [{"field": f.label, "held": f.held, "leaves": f.leaves, "why": _why(f)} for f in message.fields],
         )
+
+
+def _why(field: TrialField) -> str:
+    return f"{field.why} · {_WAITS[field.waits]}" if field.waits else field.why

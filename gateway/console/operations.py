@@ -11,22 +11,33 @@ from typing import Any
 
 from contracts.codec import b64u_decode
 from contracts.disclosure import SourceRecord
-from contracts.errors import ClockWrongError, ExchangeError
+from contracts.errors import ClockWrongError, ExchangeError, ThreadErasedError
 from contracts.ids import ActorPseudonym, Code, MessageId, NodeId, ThreadId
 from contracts.messages import AuditRequest, AuditRequestBody, AuditResponse
 from contracts.messages.reports import Channel
 from contracts.policy import parse_policy
+from gateway.console.machine_room import MachineRoom
 from gateway.exchange.ask import ask
 from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.deadlines import ADDRESSEES
 from gateway.exchange.deliver import pause_peer, retry_now
 from gateway.exchange.desk import DeskRow, send_rows
+from gateway.exchange.erasing import Scrub
+from gateway.exchange.ports import BeginUnitOfWork
+from gateway.exchange.receivers import Hosts
 from gateway.exchange.reconcile import give_up
 from gateway.exchange.states import InboxState, OutboxState
 from gateway.exchange.submit import Draft
+from gateway.exchange.telling import Telling
 from gateway.exchange.timekeeping import spoken
 from gateway.people.errors import NotAllowedError
-from gateway.storage.log import SqlLog
+from gateway.storage.audit_models import AuditModels
+from gateway.storage.case_models import CaseModels
+from gateway.storage.log import LogCheck, SqlLog
 from gateway.storage.read_models import ReadModels, SentMessage
+from gateway.storage.seeing import Seen
+from gateway.storage.statistics import Statistics
+from gateway.storage.work_models import WorkModels
 from gateway.telemetry import alarms_open, log_size, metrics, queue_size, register_age
 from keys.evidence import BundleParts, build_bundle
 
@@ -43,6 +54,8 @@ class SourceRow:
     reasons: tuple[str, ...]
     records: tuple[SourceRecord, ...]
     content: bytes
+    original: tuple[tuple[str, str], ...] = ()
+    """Headings and cells as they stood, where somebody asked to see them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +77,7 @@ class Sender:
     """The person who sends, as messages call them, and for which offices they may."""
 
     actor: ActorPseudonym
+    person: str
     may_send_for: Callable[[Code], bool]
 
 
@@ -94,12 +108,34 @@ class Operations:
 
     node: Capabilities
     models: ReadModels
+    work: WorkModels
+    files: CaseModels
+    """Cases as people look at them; `cases` below is the list programs read."""
     log: SqlLog
     read_source: Callable[[str, str, bytes], Reading]
+    clean: Callable[[bytes], tuple[str, bytes]]
+    """Return the media type and the bytes of a picture or PDF cleaned of all but what can be seen."""
     row_digest: Callable[[bytes], bytes]
     poll_register: Callable[[], Awaitable[bool]]
     copy_register: Callable[[Collection[str]], RegisterCopy]
     health: Callable[[], Health]
+    scrub: Scrub
+    room: MachineRoom
+    look: BeginUnitOfWork
+    """Opens a transaction that only reads: it never waits for one that writes."""
+    telling: Telling
+    hosts: Hosts
+    """Where webhooks may go."""
+    public_address: str | None
+    """Where everybody reaches the page that says whether a sheet holds."""
+    phone: str | None
+    """What people call who know something."""
+    digest: Callable[[str, bytes], bytes]
+    """A keyed digest for a purpose: equal content, equal digest on this node; tells nobody else anything."""
+    audit: AuditModels
+    figures: Statistics
+    check_log: Callable[[], Awaitable[LogCheck]]
+    """Goes through the whole log as it is stored."""
 
     async def status(self) -> dict[str, Any]:
         """Return one screen."""
@@ -168,13 +204,14 @@ class Operations:
         """Return lanes, and messages in one state."""
         return {"lanes": await self.models.lanes(), "messages": await self.models.outbox(state)}
 
-    async def cases(self) -> dict[str, Any]:
-        """Return the list of cases."""
-        return {"cases": await self.models.cases()}
+    async def cases(self, eyes: Seen) -> dict[str, Any]:
+        """Return the list of cases, without those that are the work of other offices alone."""
+        return {"cases": await self.models.cases(eyes)}
 
     async def alarms(self) -> dict[str, Any]:
         """Return open alarms."""
-        return {"alarms": await self.models.alarms()}
+        found = await self.models.alarms()
+        return {"alarms": [item | {"for": list(ADDRESSEES.get(item["code"], ()))} for item in found]}
 
     async def imported(self) -> dict[str, Any]:
         """Return rows taken in so far."""
@@ -210,7 +247,7 @@ class Operations:
             advice = f"La administración da el puesto: `paradero user roles USUARIO desk-clerk@{reading.office}`."
             raise NotAllowedError(f"Usted no tiene puesto en la oficina {reading.office} de ese mapeo.", advice=advice)
         ready = [self._desk_row(reading, row) for row in reading.rows if row.outcome == "imported"]
-        sent = {result.row: result for result in await send_rows(ready, self.node, actor=by.actor)}
+        sent = {result.row: result for result in await send_rows(ready, self.node, actor=by.actor, person=by.person)}
         rows = []
         for row in reading.rows:
             result = sent.get(row.row)
@@ -248,6 +285,8 @@ class Operations:
         sent = await self.models.sent(message_id)
         if sent is None or sent.receipt is None:
             return None
+        if not sent.body:  # handed over, and reduced to its receipt
+            raise ThreadErasedError("reduced to its receipt", threads=frozenset({sent.thread_id}))
         kept = await self.node.bodies.open(ThreadId(sent.thread_id), message_id, sent.body)
         receipt = self.node.opener.verify_receipt(sent.receipt, peer=NodeId(sent.lane)).receipt
         leaves = [leaf for leaf in await self.log.leaves_of(message_id) if leaf.event == "msg.sent"]

@@ -13,6 +13,7 @@ from contracts.codec import parse_object
 from contracts.errors import ExchangeError
 from gateway.console.access import PRINCIPAL, Open, Route, bearer
 from gateway.console.answers import json_answer
+from gateway.console.staff import listed_at
 from gateway.people import accounts, offices
 from gateway.people.desk import PeopleDesk
 from gateway.people.errors import InvalidError
@@ -23,7 +24,7 @@ from gateway.web import Watch
 
 _BODY = 16 * 1024
 _TEXT = 4096
-_DEVICE = frozenset({"device"})
+_DEVICE, _DEVICE_AND_CODE = frozenset({"device"}), frozenset({"device", "code"})
 
 
 class PeopleApi:
@@ -56,9 +57,9 @@ class PeopleApi:
     # -- sessions ----------------------------------------------------------------------------------------------------
 
     async def _sign_in(self, request: web.Request) -> web.Response:
-        body = await self._body(request, {"login", "password"}, _DEVICE)
-        knock = _knock(request, body)
-        return _signed_in(await sign_in(_text(body, "login"), _text(body, "password"), knock, self._desk))
+        body = await self._body(request, {"login", "password"}, _DEVICE_AND_CODE)
+        knock, code = _knock(request, body), _text(body, "code") if "code" in body else ""
+        return _signed_in(await sign_in(_text(body, "login"), _text(body, "password"), knock, self._desk, code))
 
     async def _accept(self, request: web.Request) -> web.Response:
         body = await self._body(request, {"login", "invitation", "password"}, _DEVICE)
@@ -81,8 +82,7 @@ class PeopleApi:
 
     async def _people(self, request: web.Request) -> web.Response:
         places = request[PRINCIPAL].offices(Permission.PEOPLE_READ)
-        listed = [_listed(item) for item in await self._desk.reader.people() if _visible(item, places)]
-        return json_answer({"people": listed})
+        return json_answer({"people": [_listed(item) for item in listed_at(await self._desk.reader.people(), places)]})
 
     async def _add(self, request: web.Request) -> web.Response:
         body = await self._body(request, {"login", "name", "posts"})
@@ -210,10 +210,6 @@ def _invited(found: accounts.Invited) -> web.Response:
     return json_answer(
         {"login": found.login, "invitation": found.code, "expires": found.expires_at.isoformat(timespec="seconds")}
     )
-
-
-def _visible(item: Listed, places: frozenset[str] | None) -> bool:
-    return places is None or any(post.office in places for post in item.posts if post.office is not None)
 
 
 def _listed(item: Listed) -> dict[str, Any]:

@@ -5,22 +5,35 @@ from collections.abc import Sequence
 
 from aiohttp import web
 
-from contracts.errors import ExchangeError, ProblemCode
+from contracts.errors import ExchangeError
 from contracts.ids import Code, MessageId, NodeId
-from gateway.console.access import PRINCIPAL, Doorkeeper, Open, Route, people_problem
-from gateway.console.answers import json_answer, problem
+from gateway.console.access import PRINCIPAL, Doorkeeper, Face, Open, Route, face_of, people_problem
+from gateway.console.answers import json_answer, problem, refused
+from gateway.console.attachments import AttachmentsApi
+from gateway.console.casework import CaseworkApi
+from gateway.console.eyes import eyes_of
+from gateway.console.factors import FactorsApi
+from gateway.console.located import LocatedApi
+from gateway.console.notices import NoticesApi
 from gateway.console.operations import Operations, Sender
+from gateway.console.oversight import OversightApi
+from gateway.console.pages.probes import probe_as_dict
+from gateway.console.pages.site import Pages
 from gateway.console.people import PeopleApi
+from gateway.console.recall import RecallApi
+from gateway.console.referrals import WorkApi
+from gateway.console.requests import RequestsApi
+from gateway.console.sheets import SheetsApi
+from gateway.exchange.gate import SOFTWARE
 from gateway.exchange.states import OutboxState
 from gateway.people.desk import PeopleDesk
-from gateway.people.errors import PeopleError
+from gateway.people.errors import PeopleError, WaitError
 from gateway.people.roles import Permission
 from gateway.telemetry import log
 from gateway.web import Handler, Watch
 
 MAX_UPLOAD = 32 * 1024 * 1024
 _MAPPING = re.compile(r"[a-z0-9][a-z0-9_-]{0,60}")
-_STATUS = {ProblemCode.UNAVAILABLE: 503, ProblemCode.INTERNAL: 500, ProblemCode.TOO_LARGE: 413, ProblemCode.CONFLICT: 409}
 
 
 class PrivateApi:
@@ -30,7 +43,18 @@ class PrivateApi:
         self._operations = operations
         self._desk = people
         self._people = PeopleApi(people, watch)
+        self._factors = FactorsApi(people, operations.node.us, watch)
+        self._requests = RequestsApi(operations, people, watch)
+        self._work = WorkApi(operations, people, watch)
+        self._recall = RecallApi(operations, people, watch)
+        self._casework = CaseworkApi(operations, people, watch)
+        self._located = LocatedApi(operations.node, self._requests, watch)
+        self._oversight = OversightApi(operations, people, watch)
+        self._attachments = AttachmentsApi(operations, watch)
+        self._notices = NoticesApi(operations, watch)
+        self._sheets = SheetsApi(operations, people, watch)
         self._door = Doorkeeper(people, token=token)
+        self._pages = Pages(operations, people, self._door, watch, self._requests)
         self._hosts = frozenset(hosts)
         self._watch = watch
 
@@ -55,7 +79,19 @@ class PrivateApi:
             Route("GET", "/api/v1/federation", self._federation, Permission.FEDERATION_READ),
             Route("GET", "/api/v1/policy", self._policy, Permission.FEDERATION_READ),
             Route("POST", "/api/v1/federation/poll", self._poll, Permission.FEDERATION_POLL),
+            Route("POST", "/api/v1/federation/members/{peer}/test", self._test_link, Permission.LINKS_TEST),
             *self._people.routes(),
+            *self._factors.routes(),
+            *self._requests.routes(),
+            *self._work.routes(),
+            *self._recall.routes(),
+            *self._casework.routes(),
+            *self._located.routes(),
+            *self._oversight.routes(),
+            *self._attachments.routes(),
+            *self._notices.routes(),
+            *self._sheets.routes(),
+            *self._pages.routes(),
         )
 
     def application(self) -> web.Application:
@@ -67,17 +103,28 @@ class PrivateApi:
         application = web.Application(client_max_size=MAX_UPLOAD, middlewares=[self._watch.middleware, self._guard])
         self._door.admit(self.routes(), application)
         self._door.check(application)
+        application.on_cleanup.append(self._pages.close)
         return application
 
     @web.middleware
     async def _guard(self, request: web.Request, handler: Handler) -> web.StreamResponse:
+        other = self._other_host(request)
+        if other is None and face_of(request.path) is Face.PAGE:
+            return await self._pages.answer(request, handler)
+        answer = other if other is not None else await self._answered(request, handler)
+        answer.headers["Cache-Control"] = "no-store"
+        answer.headers["X-Content-Type-Options"] = "nosniff"
+        answer.headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
+        return answer
+
+    async def _answered(self, request: web.Request, handler: Handler) -> web.StreamResponse:
         try:
-            refused = self._other_host(request) or await self._door.refusal(request)
-            answer = refused if refused is not None else await handler(request)
+            stopped = await self._door.refusal(request)
+            answer = stopped if stopped is not None else await handler(request)
         except PeopleError as error:
             answer = people_problem(error)
         except ExchangeError as error:
-            answer = problem(_STATUS.get(error.code, 422), error.code.value, str(error), getattr(error, "advice", ""))
+            answer = refused(error, self._operations.node)
         except _NoMessageIdError:
             title, advice = "Eso no es el identificador de un mensaje.", "Cópielo entero: `paradero outbox list`."
             answer = problem(404, "not-found", title, advice)
@@ -88,8 +135,6 @@ class PrivateApi:
         except Exception as error:  # noqa: BLE001 - type and place go to the log, nothing to the caller
             log.error("private-port-failed", exc_info=error)
             answer = problem(500, "internal", "Falla inesperada del nodo; véase su bitácora de servicio.", "")
-        answer.headers["Cache-Control"] = "no-store"
-        answer.headers["X-Content-Type-Options"] = "nosniff"
         return answer
 
     def _other_host(self, request: web.Request) -> web.Response | None:
@@ -115,7 +160,7 @@ class PrivateApi:
     async def _outbox(self, request: web.Request) -> web.Response:
         state = request.query.get("state", OutboxState.WAITING.value)
         if state not in set(OutboxState):
-            return problem(422, "schema", "No hay un estado así.", "waiting, delivered, rejected o dead.")
+            return problem(422, "schema", "No hay un estado así.", "waiting, delivered, rejected, withdrawn o dead.")
         return json_answer(await self._operations.outbox(state))
 
     async def _pause(self, request: web.Request) -> web.Response:
@@ -149,8 +194,8 @@ class PrivateApi:
             )
         return json_answer({"retried": True})
 
-    async def _cases(self, _request: web.Request) -> web.Response:
-        return json_answer(await self._operations.cases())
+    async def _cases(self, request: web.Request) -> web.Response:
+        return json_answer(await self._operations.cases(await eyes_of(request, Permission.CASES_READ, self._desk)))
 
     async def _alarms(self, _request: web.Request) -> web.Response:
         return json_answer(await self._operations.alarms())
@@ -169,7 +214,7 @@ class PrivateApi:
         def may_send_for(office: Code) -> bool:
             return principal.may_at(Permission.REPORTS_SEND, office)
 
-        by = Sender(principal.actor, may_send_for)
+        by = Sender(principal.actor, str(principal.person_id or SOFTWARE), may_send_for)
         return json_answer(await self._operations.import_file(mapping, request.query.get("name", ""), data, by=by))
 
     async def _message(self, request: web.Request) -> web.Response:
@@ -195,6 +240,18 @@ class PrivateApi:
 
     async def _policy(self, _request: web.Request) -> web.Response:
         return json_answer(await self._operations.policy())
+
+    async def _test_link(self, request: web.Request) -> web.Response:
+        members, peer = self._operations.node.trust().members, request.match_info["peer"]
+        if peer not in members or peer == self._operations.node.us:
+            return problem(
+                404, "not-found", "Esa institución no es otro miembro de la red.", "Véase `paradero federation status`."
+            )
+        wait = await self._pages.probes.run(NodeId(peer), actor=request[PRINCIPAL].actor)
+        if wait:
+            raise WaitError(wait)
+        found = self._pages.probes.last(NodeId(peer))
+        return json_answer({"peer": peer, **({} if found is None else probe_as_dict(found))})
 
     async def _poll(self, _request: web.Request) -> web.Response:
         return json_answer(await self._operations.poll())

@@ -1,4 +1,4 @@
-"""Founds the demo's federation with the real ceremony and real thresholds; the demo holds every key itself (ruling 14)."""
+"""Founds the demo's federation with the real ceremony and real thresholds; the demo holds every key itself."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from contracts.codec import b64u_decode, decode_model, parse_object
 from contracts.ids import NodeId
 from contracts.policy import load_template
 from contracts.register import FederationInfo, Role
-from gateway.demo.ports import HOST
+from gateway.demo.ports import HOST, local_name
 from gateway.demo.processes import DemoNode
 from gateway.main.node import SystemClock
 from gateway.main.setup import InitAnswers, initialise_node
@@ -37,9 +37,10 @@ MEMBERS = (
     ("gt.pdh", Role.OMBUDSMAN, "PDH (demostración)"),
 )
 _EXTRA = """demo = true  #top
+{overlay}
 [register]
 {register}
-poll_seconds = 5.0
+poll_seconds = 2.0
 
 [workers]
 idle_seconds = 1.0
@@ -55,6 +56,10 @@ class DemoFederation:
     nodes: dict[str, DemoNode]
     fingerprint: str
     root_threshold: int
+
+    def memory_mb(self) -> int:
+        """Return what the nodes' processes take together."""
+        return sum(node.memory_kib() for node in self.nodes.values()) // 1024
 
 
 async def found_demo(home: Path, ports: Sequence[int]) -> DemoFederation:
@@ -113,7 +118,7 @@ async def _make_nodes(home: Path, ports: Sequence[int]) -> dict[str, DemoNode]:
     for (name, role, title), federation, private in zip(MEMBERS, ports[::2], ports[1::2], strict=True):
         folder = home / name
         if name == "gt.igm.mbmid":
-            register = f'hosted = "{(home / "register").resolve()}"\nonline_key = "keys/online.age"\nresign_seconds = 30.0'
+            register = f'hosted = "{(home / "register").resolve()}"\nonline_key = "keys/online.age"\nresign_seconds = 5.0'
         else:
             first = nodes["gt.igm.mbmid"]
             pin = decode_model(EnrolmentRequest, (first.folder / "request.json").read_bytes())
@@ -130,20 +135,28 @@ async def _make_nodes(home: Path, ports: Sequence[int]) -> dict[str, DemoNode]:
             federation_port=federation,
             private_port=private,
             federation_host=HOST,
-            extra=_EXTRA.format(register=register),
+            extra=_EXTRA.format(register=register, overlay=_overlay(folder)),
         )
         await initialise_node(answers)
-        _allow_loopback(folder / "paradero.toml")
+        _on_loopback(folder / "paradero.toml", local_name(name))
         nodes[name] = DemoNode(NodeId(name), title.partition(" (")[0], folder, federation, private)
     return nodes
 
 
-def _allow_loopback(config: Path) -> None:
+def _overlay(folder: Path) -> str:
+    """Write a node's own restrictions, where the fixtures have some; return the line of the configuration that names them."""
+    source = files("gateway.demo").joinpath("fixtures", "overlays", f"{folder.name}.toml")
+    if not source.is_file():
+        return ""
+    write_durably(folder / "propio.toml", source.read_bytes(), mode=0o644)
+    return 'overlay = "propio.toml"  #top'
+
+
+def _on_loopback(config: Path, name: str) -> None:
     # The demo's peers are on this machine; a real node refuses such addresses.
     text = config.read_text(encoding="utf-8")
-    write_durably(
-        config, text.replace("[federation]\n", '[federation]\nallowed_networks = ["127.0.0.0/8"]\n').encode(), mode=0o640
-    )
+    text = text.replace("[federation]\n", '[federation]\nallowed_networks = ["127.0.0.0/8"]\n')
+    write_durably(config, text.replace("[private]\n", f'[private]\nnames = ["{name}"]\n').encode(), mode=0o640)
 
 
 def _pin(keyset: str) -> str:

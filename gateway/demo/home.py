@@ -34,6 +34,20 @@ def demo_home(chosen: Path | None) -> Iterator[Path]:
             shutil.rmtree(home, ignore_errors=True)
 
 
+def running_home(chosen: Path | None) -> Path | None:
+    """Return the folder of a demo that was started elsewhere: the chosen one, else the newest temporary one that runs."""
+    if chosen is not None:
+        return chosen.resolve() if (chosen / "register").is_dir() else None
+    running = [folder for folder in Path(tempfile.gettempdir()).glob(f"{_PREFIX}*") if _runs(folder)]
+    return max(running, key=lambda folder: folder.stat().st_mtime, default=None)
+
+
+def _runs(folder: Path) -> bool:
+    with suppress(OSError), (folder / _LOCK).open("r+") as lock:
+        return _ours(folder) and not _free(lock)
+    return False
+
+
 def _chosen(folder: Path) -> Path:
     try:
         folder.mkdir(parents=True, exist_ok=True)

@@ -32,6 +32,15 @@ def reserved_ports(number: int) -> Iterator[tuple[int, ...]]:
         yield tuple(held)
 
 
+def local_name(node: str) -> str:
+    """Return the name a browser on this machine has for a node's pages.
+
+    One a node: a browser keeps cookies by name and not by port, and who enters at one node must not be out at another.
+    Everything under ``localhost`` is this machine, and safe enough for cookies that want TLS elsewhere (RFC 6761 6.3).
+    """
+    return f"{node.rpartition('.')[2]}.localhost"
+
+
 def _hold(holder: socket.socket, port: int) -> bool:
     try:
         holder.bind((HOST, port))

@@ -5,7 +5,7 @@ import signal
 import sys
 from collections.abc import Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,11 @@ from contracts.codec import encode_object, parse_object
 from contracts.errors import ExchangeError
 from contracts.ids import NodeId
 from gateway.demo.narrator import StepFailedError
+from gateway.demo.ports import local_name
 
-READY_SECONDS = 30.0
+READY_SECONDS = 90.0
+"""Six interpreters start at once; on a machine with other work each has little of it."""
+
 RESPONSE_LIMIT = 64 * 1024 * 1024
 
 
@@ -33,10 +36,18 @@ class DemoNode:
     token: str | None = None
     """Of the made-up officer who signed in; until then, and for a node where nobody works, its machine asks."""
 
+    people: "dict[str, DemoNode]" = field(default_factory=dict)
+    """The same node as each of those who work there sees it, by their login."""
+
     @property
     def config(self) -> Path:
         """The node's configuration file."""
         return self.folder / "paradero.toml"
+
+    @property
+    def local_host(self) -> str:
+        """The name and port of the node's pages, for a browser on this machine."""
+        return f"{local_name(self.node)}:{self.private_port}"
 
     async def start(self) -> None:
         """Start the node's process; its output goes to a file beside its data."""
@@ -57,7 +68,7 @@ class DemoNode:
         """Wait until the node says it is ready.
 
         Raises:
-            StepFailedError: it ended, or took more than thirty seconds.
+            StepFailedError: it ended, or took more than `READY_SECONDS`.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(READY_SECONDS):
@@ -92,17 +103,32 @@ class DemoNode:
         """POST a JSON object to the node's private port."""
         return await self.post(session, path, encode_object(body))
 
+    async def delete(self, session: aiohttp.ClientSession, path: str) -> None:
+        """DELETE on the node's private port."""
+        await self._call(session, "DELETE", path, {}, None)
+
+    async def status_of(
+        self, session: aiohttp.ClientSession, method: str, path: str, body: dict[str, Any] | None = None
+    ) -> int:
+        """Return the status with which the node's private port answers: for what it must refuse."""
+        return (await self._asked(session, method, path, {}, None if body is None else encode_object(body)))[0]
+
     async def _call(
         self, session: aiohttp.ClientSession, method: str, path: str, query: Mapping[str, str], body: bytes | None
     ) -> bytes:
+        status, data = await self._asked(session, method, path, query, body)
+        if status >= 400:
+            raise StepFailedError(f"{self.node}: {method} {path} → {status} {data[:300].decode(errors='replace')}")
+        return data
+
+    async def _asked(
+        self, session: aiohttp.ClientSession, method: str, path: str, query: Mapping[str, str], body: bytes | None
+    ) -> tuple[int, bytes]:
         token = self.token or (self.folder / "operator.token").read_text(encoding="ascii").strip()
         url = f"http://127.0.0.1:{self.private_port}{path}"
         headers = {"Authorization": f"Bearer {token}"}
         async with session.request(method, url, params=dict(query), data=body, headers=headers) as answer:
-            data = await answer.read()
-            if answer.status >= 400:
-                raise StepFailedError(f"{self.node}: {method} {path} → {answer.status} {data[:300].decode(errors='replace')}")
-            return data
+            return answer.status, await answer.read()
 
     async def cut(self) -> None:
         """Kill the process without warning, as a power cut would."""

@@ -3,108 +3,76 @@
 import asyncio
 import shlex
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
-from importlib.resources import files
 from pathlib import Path
-from typing import Any
 
 import aiohttp
 
+from gateway.demo.casework import CASEWORK, PAPERS, case_of_the_story
 from gateway.demo.founding import MEMBERS, DemoFederation, found_demo
 from gateway.demo.home import demo_home
+from gateway.demo.links import DemoLink, links_to, ways_in
 from gateway.demo.narrator import Narrator, StepFailedError, Telling
 from gateway.demo.ports import reserved_ports
 from gateway.demo.processes import DemoNode
-from gateway.demo.staff import OFFICER, appoint, hire, password_file
+from gateway.demo.staff import AUDITOR, OFFICER, PRIVACY, SECOND, appoint, hire, password_file, people_of, sign_in
+from gateway.demo.stage import Pages, Scene, Stage
 from gateway.demo.tampering import tamper_with_copy, verify_bundle_file, verify_log, write
 
 SETTLE_SECONDS = 30.0
 OPENING = "DEMOSTRACIÓN — personas y datos ficticios; red, llaves, TLS, firmas y bitácoras de verdad."
 CLOSING = """
-Los nodos siguen en marcha. Pruebe, en otra terminal:
+Los nodos siguen en marcha. Entre a sus páginas con el navegador: cada enlace deja entrar una vez, en 15 minutos.
 
-  Entrar como la persona oficial de un nodo (y al final: {paradero} logout --config {conamigua}):
+{links}
+
+  Otros enlaces: {paradero} demo links --folder {folder}
+  Un recorrido de seis pasos por las páginas: {paradero} demo tour --folder {folder}
+
+Pruebe, en otra terminal.
+
+  Quién trabaja en cada nodo; su clave está en la carpeta del nodo, en USUARIO.clave:
+{people}
+
+  Entrar como la persona oficial de CONAMIGUA, y ver la pantalla del nodo y lo que envió (sin contenido):
     {paradero} login {officer} --password-stdin --config {conamigua} < {password}
-  La pantalla de un nodo:
     {paradero} status --config {conamigua}
-  Lo que envió y a quién (sin contenido):
     {paradero} outbox list --state delivered --config {conamigua}
   Lo que saldría de un archivo, campo por campo, y por qué (no envía nada):
     {paradero} adapter test {mapping} --rows 3
-  La constancia de un intercambio, y su verificación sin red:
+  La constancia de un intercambio, y la verificación sin red de la que sacó el relato:
     {paradero} evidence export {message} --output {bundle} --config {conamigua}
-    {paradero} verify {bundle} --root-fingerprint "{fingerprint}"
+    {paradero} verify {told} --root-fingerprint "{fingerprint}"
   La bitácora que alguien alteró (la verificación debe fallar):
     {paradero} verify {altered}
+  El MBMID: su bandeja, quién tiene los datos de un caso; la madre autoriza otra vez y se vuelve a preguntar:
+    {paradero} login {officer} --password-stdin --config {mbmid} < {mbmid_password}
+    {paradero} inbox list --config {mbmid}
+    {paradero} case who-has {folio} --config {mbmid}
+    {paradero} consent grant {folio} --relative madre --scope c2 --form written --language es --config {mbmid}
+    {paradero} request new {question} --config {mbmid}
+  El consulado: la pregunta que llegó; `preview` y `answer` con su identificador y {own_answer}:
+    {paradero} login {officer} --password-stdin --config {minex} < {minex_password}
+    {paradero} request list --config {minex}
+  Protección de datos del consulado, y la auditoría de la PDH, que ve el estado y ningún caso:
+    {paradero} login {privacy} --password-stdin --config {minex} < {privacy_password}
+    {paradero} erasure status --config {minex}
+    {paradero} login {auditor} --password-stdin --config {pdh} < {auditor_password}
+    {paradero} status --config {pdh}
+  Una respuesta espera su turno, hasta 20 minutos. Para no esperar (las sesiones terminan; entre otra vez):
+    {paradero} demo --folder {folder} --ahead 20
 
+El trabajo de cada día, orden por orden: docs/oficial.md.
 Carpeta: {folder}. Ctrl-C para terminar."""
 
 
-@dataclass(slots=True)
-class Stage:
-    """What every scene needs."""
-
-    federation: DemoFederation
-    session: aiohttp.ClientSession
-    narrator: Narrator
-
-    @property
-    def conamigua(self) -> DemoNode:
-        """The migrants' council: its desk takes families' reports."""
-        return self.federation.nodes["gt.conamigua"]
-
-    @property
-    def mbmid(self) -> DemoNode:
-        """The search mechanism."""
-        return self.federation.nodes["gt.igm.mbmid"]
-
-    @property
-    def minex(self) -> DemoNode:
-        """The foreign ministry with its consular offices."""
-        return self.federation.nodes["gt.minex"]
-
-    @property
-    def pgn(self) -> DemoNode:
-        """Child protection (Alba-Keneth)."""
-        return self.federation.nodes["gt.pgn"]
-
-    @property
-    def inacif(self) -> DemoNode:
-        """The forensic institute."""
-        return self.federation.nodes["gt.inacif"]
-
-    async def until(self, condition: Callable[[], Awaitable[bool]], claim: str) -> None:
-        """Wait until `condition` holds.
-
-        Raises:
-            StepFailedError: it did not within thirty seconds.
-        """
-        deadline = time.monotonic() + SETTLE_SECONDS
-        while not await condition():
-            if time.monotonic() > deadline:
-                raise StepFailedError(f"{claim}: no ocurrió en {SETTLE_SECONDS:.0f} s")
-            await asyncio.sleep(0.1)
-
-    async def cases(self, node: DemoNode, kind: str) -> list[dict[str, Any]]:
-        """Return a node's cases of one kind."""
-        answer = await node.get(self.session, "/api/v1/cases")
-        return [case for case in answer["cases"] if case["kind"] == kind]
-
-    async def import_file(self, node: DemoNode, fixture: str, mapping: str) -> dict[str, Any]:
-        """Import a fixture at a node's desk."""
-        data = files("gateway.demo").joinpath("fixtures", fixture).read_bytes()
-        return await node.post(self.session, "/api/v1/imports", data, mapping=mapping, name=fixture)
-
-
-Scene = Callable[[Stage], Awaitable[None]]
-
-
-async def play(folder: Path | None, *, headless: bool, as_json: bool, program: str, scenes: Sequence[Scene]) -> None:
+async def play(
+    folder: Path | None, *, headless: bool, as_json: bool, program: str, scenes: Sequence[Scene], pages: Pages
+) -> None:
     """Found, start, tell; then leave the nodes up until cancelled unless `headless`. Nothing is left running.
 
-    `program` is how the person who reads can call `paradero`.
+    `program` is how the person who reads can call `paradero`; `pages`, how its commands print what officers look at.
 
     Raises:
         StepFailedError: a step was not as told.
@@ -113,7 +81,7 @@ async def play(folder: Path | None, *, headless: bool, as_json: bool, program: s
     narrator.say(OPENING)
     started = time.monotonic()
     try:
-        async with _opened(folder, narrator) as stage:
+        async with _opened(folder, narrator, pages) as stage:
             for scene in scenes:
                 await scene(stage)
             narrator.say(f"\nTodo como se cuenta, en {time.monotonic() - started:.1f} s.")
@@ -126,7 +94,7 @@ async def play(folder: Path | None, *, headless: bool, as_json: bool, program: s
 
 
 @asynccontextmanager
-async def _opened(folder: Path | None, narrator: Narrator) -> AsyncIterator[Stage]:
+async def _opened(folder: Path | None, narrator: Narrator, pages: Pages) -> AsyncIterator[Stage]:
     async with AsyncExitStack() as stack:
         session = await stack.enter_async_context(aiohttp.ClientSession(trust_env=False))
         with narrator.step("found", "Se funda la federación con la ceremonia real") as telling:
@@ -141,8 +109,8 @@ async def _opened(folder: Path | None, narrator: Narrator) -> AsyncIterator[Stag
             await asyncio.gather(*(node.until_ready(session) for node in nodes))
             await asyncio.gather(*(hire(node, session) for node in nodes))
             telling.say(" · ".join(node.title for node in nodes), nodes=list(federation.nodes))
-            telling.say("En cada nodo del relato entra una persona oficial, con clave, invitada por quien administra.")
-        yield Stage(federation, session, narrator)
+            telling.say("En cada nodo del relato entra quien trabaja en él, con clave, por invitación de quien administra.")
+        yield Stage(federation, session, narrator, pages)
 
 
 def _tell_founding(federation: DemoFederation, telling: Telling) -> None:
@@ -160,22 +128,48 @@ async def _stop_all(federation: DemoFederation) -> None:
 
 
 async def _closing(stage: Stage, program: str) -> str:
-    home = stage.federation.home
+    home, nodes = stage.federation.home, stage.federation.nodes
+    await sign_in(stage.conamigua, stage.session, OFFICER)  # their session may have ended in the story
     paths = {
         "conamigua": stage.conamigua.config,
+        "mbmid": stage.mbmid.config,
+        "minex": stage.minex.config,
+        "pdh": nodes["gt.pdh"].config,
         "password": password_file(stage.conamigua, OFFICER),
+        "mbmid_password": password_file(stage.mbmid, OFFICER),
+        "minex_password": password_file(stage.minex, OFFICER),
+        "privacy_password": password_file(stage.minex, PRIVACY),
+        "auditor_password": password_file(nodes["gt.pdh"], AUDITOR),
         "mapping": stage.conamigua.folder / "mappings" / "reportes_conamigua.toml",
+        "question": home / PAPERS / "pregunta.toml",
+        "own_answer": home / PAPERS / "respuesta.toml",
         "bundle": home / "constancia.json",
+        "told": home / "evidencia.json",
         "altered": home / "gt.inacif-alterado" / "paradero.toml",
         "folder": home,
     }
     return CLOSING.format(
         paradero=program,
         officer=OFFICER,
+        privacy=PRIVACY,
+        auditor=AUDITOR,
+        links="\n".join(link_line(link) for link in await links_to(nodes, home)),
+        people="\n".join(_staff_line(node) for node in nodes.values() if people_of(node)),
+        folio=await case_of_the_story(stage),
         message=await _first_report(stage),
         fingerprint=stage.federation.fingerprint,
         **{name: shlex.quote(str(path)) for name, path in paths.items()},
     )
+
+
+def link_line(link: DemoLink) -> str:
+    """Return one link for people."""
+    return f"  {link.entry.es}: {link.url}"
+
+
+def _staff_line(node: DemoNode) -> str:
+    people = ", ".join(f"{person.login} ({person.role_es})" for person in people_of(node))
+    return f"  {node.node}: {people}"
 
 
 async def _first_report(stage: Stage) -> str:
@@ -249,11 +243,28 @@ async def finding(stage: Stage) -> None:
     """E1's opening: the consulate tells of remains found; the MBMID acknowledges."""
     with stage.narrator.step("finding", "El consulado en Houston avisa de restos hallados; el MBMID acusa recibo") as telling:
         answer = await stage.import_file(stage.minex, "restos_ogis.csv", "restos_ogis")
-        sent = answer["counts"].get("imported", 0)
+        sent = answer["counts"].get("held", 0)
+        telling.expect(not await stage.cases(stage.mbmid, "finding"), "Con una sola persona no sale ningún aviso de restos")
+        approved = await _approve_held(stage, stage.minex)
+        telling.expect(approved == sent, f"Otra oficial mira cada aviso y da su visto bueno: {approved}", approved=approved)
         await stage.until(lambda: _acknowledged(stage, "finding-sent", sent, stage.minex), "cada hallazgo tiene acuse")
         at_mbmid = await stage.cases(stage.mbmid, "finding")
         telling.expect(len(at_mbmid) == sent > 0, f"{sent} avisos de hallazgo, {sent} acuses", findings=sent)
         telling.say("Viajan sólo descriptores codificados: ni coordenadas exactas ni nombres de papeles hallados.")
+
+
+async def _approve_held(stage: Stage, node: DemoNode) -> int:
+    """As the second officer, look at each finding that waits and agree to exactly that; return how many left."""
+    await sign_in(node, stage.session, SECOND)  # whoever lets something go out shows who they are
+    second, left = node.people[SECOND], 0
+    for waiting in (await second.get(stage.session, "/api/v1/held"))["held"]:
+        path = f"/api/v1/held/{waiting['id']}"
+        opened = await second.get(stage.session, path)
+        places = [text["place"] for text in opened["texts"]]  # a county, a number: read before they are let go
+        await second.send(stage.session, f"{path}/release", {"places": places})
+        went = await second.send(stage.session, f"{path}/approve", {"content": opened["content"]})
+        left += went["state"] == "queued"
+    return left
 
 
 async def cut_and_heal(stage: Stage) -> None:
@@ -343,8 +354,8 @@ async def cost(stage: Stage) -> None:
 
 
 def _memory(stage: Stage, telling: Telling) -> None:
-    total = sum(node.memory_kib() for node in stage.federation.nodes.values()) // 1024
+    total = stage.federation.memory_mb()
     telling.expect(total <= 600, f"{total} MB de memoria en total", memory_mb=total)
 
 
-SCENES: tuple[Scene, ...] = (report, child, finding, cut_and_heal, evidence, tampered_log, cost)
+SCENES: tuple[Scene, ...] = (report, child, finding, cut_and_heal, evidence, tampered_log, *CASEWORK, cost, ways_in)

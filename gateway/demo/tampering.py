@@ -7,7 +7,8 @@ from pathlib import Path
 
 from gateway.config import load_config
 from gateway.demo.processes import DemoNode
-from gateway.main.logcheck import LogCheck, check_log, edit_log_entry
+from gateway.main.logcheck import check_log, edit_log_entry
+from gateway.storage.log import LogCheck
 from keys.evidence import NOT_PROVED_ES, verify_bundle
 
 

@@ -1,12 +1,12 @@
 """Stores verdicts, those of concurrent arrivals in one transaction (SPEC 8.1)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from hashlib import sha256
 
 from contracts.codec import b64u_encode
-from contracts.errors import ExchangeError, MessageConflictError, ProblemCode
+from contracts.errors import ExchangeError, MessageConflictError, NotPermittedError, ProblemCode, ThreadErasedError
 from contracts.ids import MessageId
 from contracts.leaves import LeafEvent, LeafFields
 from contracts.messages import CaseMessage
@@ -14,6 +14,7 @@ from contracts.receipts import Receipt
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.judging import Authenticated
 from gateway.exchange.ports import Arrival, InboxKey, Nudge, SeenMessage, StagedLeaf, UnitOfWork
+from gateway.exchange.presented import record_id_of
 
 
 @dataclass(slots=True)
@@ -46,7 +47,10 @@ async def store_verdicts(verdicts: Sequence[Authenticated], node: Capabilities) 
 
 async def _store_verdicts(verdicts: Sequence[Authenticated], node: Capabilities) -> list[str]:
     now = node.clock.now()
-    arrivals = await _arrivals([v for v in verdicts if v.error is None], node, now)
+    try:
+        arrivals = await _arrivals([v for v in verdicts if v.error is None], node, now)
+    except ThreadErasedError as erased:  # it must not take along what came beside it
+        return await _store_verdicts([_refused_where_erased(v, erased.threads) for v in verdicts], node)
     receipts: list[str] = []
     async with node.begin() as work:
         keys = [key for verdict in verdicts if (key := _key(verdict))]
@@ -62,6 +66,12 @@ async def _store_verdicts(verdicts: Sequence[Authenticated], node: Capabilities)
     node.nudge(Nudge.INBOX)
     node.nudge(Nudge.LOG)
     return receipts
+
+
+def _refused_where_erased(verdict: Authenticated, threads: frozenset[str]) -> Authenticated:
+    if verdict.message is None or verdict.message.thread_id not in threads:
+        return verdict
+    return replace(verdict, error=NotPermittedError("the thread was erased"))
 
 
 async def _settle_one(
@@ -97,7 +107,7 @@ def _key(verdict: Authenticated) -> InboxKey | None:
 async def _arrivals(accepted: Sequence[Authenticated], node: Capabilities, now: datetime) -> dict[int, Arrival]:
     pairs = [(verdict, verdict.message) for verdict in accepted if verdict.message is not None]
     # Before the transaction: a thread's key must be durable before anything sealed with it is.
-    bodies = await node.bodies.seal([(m.thread_id, m.message_id, v.verified) for v, m in pairs])
+    bodies = await node.bodies.seal([(m.thread_id, m.message_id, v.verified) for v, m in pairs], arriving=True)
     return {id(v): _arrival(v, m, body, node, now) for (v, m), body in zip(pairs, bodies, strict=True)}
 
 
@@ -125,6 +135,8 @@ def _arrival(verdict: Authenticated, message: CaseMessage, body: bytes, node: Ca
         leaf=leaf,
         received_at=now,
         expires_at=datetime.fromtimestamp(message.expires_at, UTC),
+        retain_until=datetime.fromtimestamp(message.use.retain_until, UTC),
+        records=tuple(record_id_of(record) for record in message.records),
     )
 
 

@@ -7,11 +7,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
-from contracts.codec import b64u_decode, parse_object
+from contracts.consents import RelativeId
 from contracts.errors import NotPermittedError
-from contracts.ids import MessageId, NodeId, RecordId
+from contracts.ids import Code, MessageId, NodeId
 from contracts.messages import CaseMessage, PresentedRecord
 from contracts.threads import (
+    Effect,
     Exchange,
     Pending,
     Reason,
@@ -25,10 +26,23 @@ from contracts.threads import (
     sides_of,
     step,
 )
+from gateway.exchange.assigning import new_term, topic_of, work_of
 from gateway.exchange.case_ports import ExchangeEntry, ExchangeKey
 from gateway.exchange.holdings import LedgerEntry, RecallState
+from gateway.exchange.notice_ports import Notice
+from gateway.exchange.noticing import undelivered, what_is_told
 from gateway.exchange.ports import UnitOfWork
+from gateway.exchange.presented import record_id_of, type_of
 from gateway.exchange.states import OutboxState
+from gateway.exchange.work_ports import WorkItem
+
+
+class OutOfTurnError(NotPermittedError):
+    """One of ours may not be said where its exchange stands, or opens a second one of its kind. Nothing was stored."""
+
+    def __init__(self, reason: Reason) -> None:
+        super().__init__(f"may not be said now: {reason.value}")
+        self.reason = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,9 +54,22 @@ class Sent:
     lines: tuple[LedgerEntry, ...]
 
 
-def sent(message: CaseMessage, case_ref: str) -> Sent:
-    """Return a message of ours with a line of the ledger for each record in it; read from what was signed."""
-    return Sent(message, case_ref, tuple(_line(message, record, case_ref) for record in message.records))
+@dataclass(frozen=True, slots=True)
+class Rests:
+    """What one record of a message rests on: scopes of consent, and whose data it is where it is a relative's."""
+
+    scopes: frozenset[Code]
+    relative: RelativeId | None
+
+
+def sent(message: CaseMessage, case_ref: str, rests: Sequence[Rests] | None = None) -> Sent:
+    """Return a message of ours with a line of the ledger for each record in it; read from what was signed.
+
+    `rests`: what each record rests on; None where that is not known any more.
+    """
+    known: Sequence[Rests | None] = [None] * len(message.records) if rests is None else rests
+    lines = (_line(message, record, case_ref, why) for record, why in zip(message.records, known, strict=True))
+    return Sent(message, case_ref, tuple(lines))
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,20 +92,39 @@ async def note(handled: Sequence[CaseMessage], leaving: Sequence[Sent], work: Un
     A message that is no part of its exchange, or crossed one of ours, is raised to people.
 
     Raises:
-        NotPermittedError: one of ours may not be said where its exchange stands, or opens a second one of its kind.
+        OutOfTurnError: one of ours may not be said where its exchange stands, or opens a second one of its kind.
     """
     await work.ledger.add([line for item in leaving for line in item.lines])
     await _refuse_second(leaving, work)
     heard = [_place(message, message.recipient, str(message.thread_id), now) for message in handled]
     told = [_place(item.message, item.message.sender, item.case_ref, now) for item in leaving]
     books = await _books([place for place in (*heard, *told) if place is not None], work, now)
-    for place in heard:
-        if place is not None:
-            await _hear(place, books, work, now)
+    news = [await _hear(place, books, work, now) for place in heard if place is not None]
+    await work.notices.add([item for item in news if item is not None])
     for place in told:
         if place is not None:
             _tell(place, books)
     await work.exchanges.store(list(books.values()), now=now)
+    await work.work_items.file([item for message in leaving if (item := _waits(message.message, now)) is not None])
+    await _reschedule([place for place in (*heard, *told) if place is not None], books, work, now)
+
+
+async def _reschedule(
+    places: Sequence[_Place], books: Mapping[ExchangeKey, ExchangeEntry], work: UnitOfWork, now: datetime
+) -> None:
+    """Move the terms that these messages change: whoever works on it said when it will be done."""
+    for place in places:
+        entry = _entry(place, books)
+        if entry is None or entry.peer not in {place.message.sender, place.message.recipient}:
+            continue
+        moved = new_term(place.message, entry.exchange.state, now)
+        if moved is not None:
+            await work.work_items.schedule(entry.key, moved.term)
+
+
+def _waits(message: CaseMessage, now: datetime) -> WorkItem | None:
+    """Return what we wait for: the answer to an exchange that we open and that names a deadline."""
+    return None if message.deadline is None else work_of(message, None, us=message.sender, office=None, now=now)
 
 
 def _tell(place: _Place, books: dict[ExchangeKey, ExchangeEntry]) -> None:
@@ -87,21 +133,25 @@ def _tell(place: _Place, books: dict[ExchangeKey, ExchangeEntry]) -> None:
         return  # an answer to what reached us before there were books, or was lost with them
     result = say(entry.exchange, place.message, as_opener=entry.side is Side.OPENER)
     if isinstance(result, Refusal):
-        raise NotPermittedError(f"may not be said now: {result.reason.value}")
+        raise OutOfTurnError(result.reason)
     books[entry.key] = _moved(entry, result.exchange, place.message)
 
 
-async def _hear(place: _Place, books: dict[ExchangeKey, ExchangeEntry], work: UnitOfWork, now: datetime) -> None:
+async def _hear(place: _Place, books: dict[ExchangeKey, ExchangeEntry], work: UnitOfWork, now: datetime) -> Notice | None:
     entry, message = _entry(place, books), place.message
     if entry is None:
-        return  # as above; an acknowledgement of nothing is its handler's to refuse
+        return None  # as above; an acknowledgement of nothing is its handler's to refuse
+    if entry.peer != message.sender:  # whoever learnt an id must not speak in another's name
+        await work.alarms.raise_("not-of-this-exchange", subject=str(message.message_id), now=now, peer=message.sender)
+        return None
     result = step(entry.exchange, message, from_opener=entry.side is Side.ADDRESSEE)
     if isinstance(result, Refusal):
         await work.alarms.raise_("not-of-this-exchange", subject=str(message.message_id), now=now, peer=message.sender)
-        return
+        return None
     for crossed in sorted(result.crossed):
         await work.alarms.raise_("message-crossed", subject=str(crossed), now=now, peer=message.sender)
-    books[entry.key] = _moved(entry, result.exchange, message)
+    books[entry.key] = moved = _moved(entry, result.exchange, message)
+    return what_is_told(message, moved, now) if result.effect is Effect.MOVED else None
 
 
 async def note_ended(lane: NodeId, ended: Mapping[MessageId, OutboxState], work: UnitOfWork, *, now: datetime) -> None:
@@ -110,7 +160,11 @@ async def note_ended(lane: NodeId, ended: Mapping[MessageId, OutboxState], work:
         messages = [message_id for message_id, end in ended.items() if end is state]
         if messages:
             await work.ledger.not_delivered(messages, became, now=now)
+            await work.exchanges.unsay(lane, messages, now=now)
             await work.exchanges.release(lane, messages)
+            await work.notices.add(undelivered(messages, now))
+        if messages and state is OutboxState.DEAD:
+            await work.ledger.order_lost(messages, now=now)  # nobody there knows that the copies must go
 
 
 async def note_returned(messages: Iterable[CaseMessage], work: UnitOfWork, *, now: datetime) -> None:
@@ -153,6 +207,7 @@ def _place(message: CaseMessage, us: NodeId, case_ref: str, now: datetime, *, pr
         case_ref=case_ref,
         deadline=None,
         opened_at=now,
+        topic=topic_of(message),
     )
     return _Place(message, keys, blank)
 
@@ -184,30 +239,31 @@ def _moved(entry: ExchangeEntry, exchange: Exchange, message: CaseMessage) -> Ex
 async def _refuse_second(messages: Sequence[Sent], work: UnitOfWork) -> None:
     """Refuse to open what is under way, in the books or among these messages themselves."""
     wanted = [
-        Pending(named[0].name, item.case_ref, str(item.message.recipient))
+        Pending(named[0].name, item.case_ref, str(item.message.recipient), topic_of(item.message))
         for item in messages
         if (named := exchange_of(item.message)) is not None and named[1] == item.message.message_id
     ]
     pending = set(await work.exchanges.pending(wanted))
     for opened in wanted:
         if open_refusal(pending, opened) is not None:
-            raise NotPermittedError(f"may not be said now: {Reason.SECOND_PENDING.value}")
+            raise OutOfTurnError(Reason.SECOND_PENDING)
         pending.add(opened)
 
 
-def _line(message: CaseMessage, record: PresentedRecord, case_ref: str) -> LedgerEntry:
-    signed = parse_object(b64u_decode(record.sd_jwt.partition("~")[0].split(".")[1]))
+def _line(message: CaseMessage, record: PresentedRecord, case_ref: str, rests: Rests | None) -> LedgerEntry:
     return LedgerEntry(
-        record_id=RecordId(signed["jti"]),
+        record_id=record_id_of(record),
         message_id=message.message_id,
         peer=message.recipient,
         case_ref=case_ref,
         kind=message.type,
-        record_type=str(signed["vct"]).split(":")[3],
+        record_type=type_of(record),
         fields=record.disclosed,
         purpose=message.purpose,
         basis=message.basis,
         sent_at=datetime.fromtimestamp(message.issued_at, UTC),
         retain_until=datetime.fromtimestamp(message.use.retain_until, UTC),
         case_alias=message.case_alias,
+        scopes=None if rests is None else rests.scopes,
+        relative=None if rests is None else rests.relative,
     )

@@ -1,12 +1,14 @@
 """Everything one exchange step may use, in one value. `gateway.main` builds it; nothing in it is a key."""
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
-from datetime import datetime
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from typing import Literal
 
 from contracts.ids import MessageId, NodeId, RecordId, ThreadId, uuid7
 from contracts.policy import Overlay, Policy, Tightened
+from gateway.exchange.assigning import Assignments
+from gateway.exchange.attachment_ports import Blobs
 from gateway.exchange.ports import BeginUnitOfWork, Bodies, Clock, LeafBuilder, LogReader, Nudge, Randomness, Transport
 from gateway.exchange.timekeeping import Timekeeper
 from gateway.exchange.together import Together
@@ -37,6 +39,10 @@ class Capabilities:
     nudge: Callable[[Nudge], None]
     """Called after a commit: wakes the loop that has new work. Losing one costs a poll interval, never a message."""
     transport: Transport
+    blobs: Blobs
+    """Where ciphertexts of attachments lie."""
+    attachments_quota: int
+    """Bytes of them at most: ours and those that peers send."""
     complain: Callable[[str, Exception], None]
     """Tell our people's log that our own code failed, and where; of the exception its type and place, never its text."""
     clock: Clock
@@ -44,6 +50,10 @@ class Capabilities:
     randomness: Randomness
     overlay: Overlay | None = None
     """This node's own restrictions: what it sends is judged by the policy and by these."""
+    assignments: Assignments = field(default_factory=Assignments)
+    """Which office the work of an exchange goes to."""
+    keep_handed_over: timedelta | None = None
+    """How long this node keeps its copy of a report that was acknowledged; None: as long as the policy lets it."""
 
     def tightened(self, policy: Policy) -> Policy | Tightened:
         """Return the policy as this node applies it to what it sends."""

@@ -35,6 +35,8 @@ class ExchangeEntry:
     case_ref: str
     deadline: datetime | None
     opened_at: datetime
+    topic: str = ""
+    """The service asked for, where there is one: until the exchange ends no second one about it is opened."""
 
 
 class Exchanges(Protocol):
@@ -57,14 +59,40 @@ class Exchanges(Protocol):
         """Write these readings, new ones and old ones; what was said before stays as it was written.
 
         Raises:
-            StorageError: a second exchange of an exclusive machine would be under way with one peer about one case.
+            StorageError: a second exchange of an exclusive machine and topic would be under way with one peer about one case.
         """
         ...
 
     async def release(self, peer: NodeId, openings: Sequence[MessageId]) -> None:
-        """Free the place of exchanges we opened with `peer` by these messages: no answer is to be expected.
+        """Free the place of exchanges we opened with `peer`, or withdrew, by these messages: no answer is to be expected.
 
         People may ask anew. The exchanges stay where they stand; an answer that comes all the same still counts.
+        """
+        ...
+
+    async def unsay(self, peer: NodeId, messages: Sequence[MessageId], *, now: datetime) -> None:
+        """Make readings anew without the withdrawals among `messages` that `peer` signed it did not take: its log has none.
+
+        Not where its thread was erased there: then no offer stands either, and `release` frees the place.
+        """
+        ...
+
+    async def set_deadline(self, key: ExchangeKey, peer: NodeId, until: datetime) -> None:
+        """Note that the word awaited in an exchange with `peer` is due later than it was; an earlier time changes nothing."""
+        ...
+
+    async def case_of(self, thread_id: ThreadId) -> str | None:
+        """Return what our books call the case of a thread; None when no exchange was on it."""
+        ...
+
+    async def of_case(self, case_ref: str, machine: str) -> Sequence[ExchangeEntry]:
+        """Return the exchanges of a machine about a case, oldest first."""
+        ...
+
+    async def unconfirmed(self, *, limit: int) -> Sequence[ExchangeEntry]:
+        """Return exchanges whose opener withdrew and waits for our confirmation, the longest unchanged first.
+
+        Not those of a blocked thread: nothing is said there until it is erased, or kept by a law.
         """
         ...
 
@@ -97,6 +125,26 @@ class Ledger(Protocol):
         basis: Code | None = None,
     ) -> frozenset[RecordId]:
         """Note what became of copies; return those that moved. One that is not where `state` can follow stays as it is."""
+        ...
+
+    async def to_recall(self, *, limit: int) -> Sequence[LedgerEntry]:
+        """Return copies that must come back and for which no order is on its way."""
+        ...
+
+    async def outstanding(self) -> Mapping[NodeId, int]:
+        """Return how many copies each node still has that must come back."""
+        ...
+
+    async def of_order(self, order: MessageId) -> Sequence[LedgerEntry]:
+        """Return the copies an order of ours names, and that still stand as ordered by it."""
+        ...
+
+    async def was_ordered(self, order: MessageId, peer: NodeId) -> bool:
+        """Return whether some copy at `peer` was ordered erased by this order, whatever became of it."""
+        ...
+
+    async def order_lost(self, orders: Sequence[MessageId], *, now: datetime) -> None:
+        """Note that these orders expired undelivered: what they named is still to be recalled."""
         ...
 
     async def not_delivered(self, messages: Sequence[MessageId], state: RecallState, *, now: datetime) -> None:
@@ -160,6 +208,10 @@ class Holds(Protocol):
         """Return texts nobody decided yet, oldest first."""
         ...
 
+    async def of_message(self, message_id: MessageId) -> Sequence[HeldText]:
+        """Return the texts of one message, decided on or not, by place."""
+        ...
+
     async def decide(self, message_id: MessageId, place: str, state: HoldState, *, by: ActorPseudonym, now: datetime) -> bool:
         """Release or discard a held text; False when it is not held (any more): the first decision counts."""
         ...
@@ -174,6 +226,14 @@ class Holds(Protocol):
 
     async def never_to(self, case_refs: Iterable[str]) -> Mapping[str, frozenset[str]]:
         """Return the targets that are forbidden, by case."""
+        ...
+
+    async def since(self, case_ref: str, target: str) -> datetime | None:
+        """Return since when a rule is in force; None when there is none."""
+        ...
+
+    async def agree(self, subject: str, person: str, *, now: datetime, since: datetime) -> frozenset[str]:
+        """Note that a person agrees (again); return everybody who has since a moment."""
         ...
 
 

@@ -13,26 +13,63 @@ from contracts.codec import decode_message
 from contracts.errors import ExchangeError, NotHandledError, NotPermittedError, SignatureError
 from contracts.leaves import LeafEvent, LeafFields
 from contracts.messages import (
+    AuditRequest,
+    AuditResponse,
     CaseMessage,
     CaseStatus,
+    ConsentChange,
+    Correction,
+    DisclosureGrant,
+    DisclosureRequest,
+    DutyCancel,
     DutyNotice,
+    ErasureOrder,
+    ErasureReceipt,
     FindingAcknowledgement,
     FindingNotice,
+    IdentityAnswer,
+    IdentityCheck,
     NodeRestored,
     NodeReturned,
     Note,
     Ping,
+    ReferralAccept,
+    ReferralDecline,
+    ReferralDone,
+    ReferralOffer,
+    ReferralUpdate,
+    ReferralWithdraw,
     ReportAcknowledgement,
     ReportTransfer,
+    SearchRequest,
+    SearchResponse,
 )
+from gateway.exchange.attachment_ports import AttachmentEntry
 from gateway.exchange.capabilities import Capabilities
-from gateway.exchange.filing import file_duty, file_finding, file_note, file_report, file_status, note_acknowledgement
+from gateway.exchange.collecting import wanted
+from gateway.exchange.duties import note_cancelled
+from gateway.exchange.erasing import came_after_its_order, take_order
+from gateway.exchange.filing import (
+    file_correction,
+    file_duty,
+    file_finding,
+    file_note,
+    file_report,
+    file_status,
+    note_acknowledgement,
+)
+from gateway.exchange.leaving import automatic
+from gateway.exchange.oversight import open_window, take_window
 from gateway.exchange.ports import InboxItem, Nudge, StagedLeaf, UnitOfWork
+from gateway.exchange.recalling import file_receipt, note_change
 from gateway.exchange.reconcile import give_back, take_back
+from gateway.exchange.referrals import note_referral, say_owed
 from gateway.exchange.replies import not_handled_reply
 from gateway.exchange.retry import next_message_attempt
+from gateway.exchange.searching import file_request, take_answer
 from gateway.exchange.states import InboxState
 from gateway.exchange.submit import Draft, Prepared, enqueue, prepare
+from gateway.exchange.work import file_work
 from keys.register.state import Freshness
 
 BATCH = 50
@@ -59,6 +96,8 @@ class Handled:
     replies: Sequence[Prepared] = ()
     leaf: StagedLeaf | None = None
     error: str | None = None
+    attachments: Sequence[AttachmentEntry] = ()
+    """What its records name, to be fetched."""
     message: CaseMessage | None = None
     """What was handled; none of what could not be."""
 
@@ -102,12 +141,13 @@ async def _claim_lapsed(work: UnitOfWork, node: Capabilities, owner: str) -> Seq
 
 
 async def _handle_all(items: Sequence[InboxItem], node: Capabilities, *, owner: str, handle: Handler) -> None:
-    pending = {asyncio.ensure_future(_handle_one(item, node, handle)) for item in items}
+    tasks = [asyncio.ensure_future(_handle_one(item, node, handle)) for item in items]
+    pending = set(tasks)
     try:
         while pending:
             done, pending = await asyncio.wait(pending, timeout=SETTLE_SECONDS)
-            if done:
-                await _settle_all([task.result() for task in done], node, owner=owner)
+            if done:  # in the order in which they came
+                await _settle_all([task.result() for task in tasks if task in done], node, owner=owner)
     finally:
         for task in pending:
             task.cancel()
@@ -131,13 +171,17 @@ async def _handle_one(item: InboxItem, node: Capabilities, handle: Handler) -> H
 
 
 async def _handled(item: InboxItem, message: CaseMessage, node: Capabilities, handle: Handler) -> Handled:
+    if await came_after_its_order(message, node):
+        return Handled(item, InboxState.DONE)
     try:
         replies = await handle(message, node)
     except NotHandledError:
         leaf = _leaf(item, node, LeafEvent.NOT_HANDLED, "not-handled")
         return Handled(item, InboxState.NOT_HANDLED, await _say_not_handled(message, node), leaf)
+    automatic(replies)
     state = InboxState.HELD if message.type in _FREE_TEXT else InboxState.DONE
-    return Handled(item, state, await prepare(replies, node), message=message)
+    named = await wanted(message, node) if message.records else ()
+    return Handled(item, state, await prepare(replies, node), attachments=named, message=message)
 
 
 async def _say_not_handled(message: CaseMessage, node: Capabilities) -> Sequence[Prepared]:
@@ -147,7 +191,7 @@ async def _say_not_handled(message: CaseMessage, node: Capabilities) -> Sequence
         return ()
 
 
-async def handle_message(message: CaseMessage, node: Capabilities) -> Sequence[Draft]:  # noqa: C901 - a line a type
+async def handle_message(message: CaseMessage, node: Capabilities) -> Sequence[Draft]:  # noqa: C901, PLR0912, PLR0915 - a line a type
     """Do what a message asks of this node and return what we answer.
 
     Raises:
@@ -159,20 +203,40 @@ async def handle_message(message: CaseMessage, node: Capabilities) -> Sequence[D
             replies = await file_report(message, node)
         case FindingNotice():
             replies = await file_finding(message, node)
+        case Correction():
+            await file_correction(message, node)
         case DutyNotice():
             await file_duty(message, node)
+        case DutyCancel():
+            await note_cancelled(message, node)
         case ReportAcknowledgement() | FindingAcknowledgement():
             await note_acknowledgement(message, node)
         case CaseStatus():
             await file_status(message, node)
         case Note():
             await file_note(message, node)
+        case SearchRequest() | DisclosureRequest() | IdentityCheck():
+            await file_request(message, node)
+        case SearchResponse() | DisclosureGrant() | IdentityAnswer():
+            await take_answer(message, node)
         case NodeRestored():
             replies = await give_back(message, node)
         case NodeReturned():
             await take_back(message, node)
+        case ConsentChange():
+            await note_change(message, node)
+        case ErasureOrder():
+            await take_order(message, node)
+        case ErasureReceipt():
+            await file_receipt(message, node)
+        case AuditRequest():
+            replies = await open_window(message, node)
+        case AuditResponse():
+            await take_window(message, node)
         case Ping():
             pass  # the receipt is the answer
+        case ReferralOffer() | ReferralWithdraw() | ReferralAccept() | ReferralDecline() | ReferralUpdate() | ReferralDone():
+            await note_referral(message, node)
         case _:
             raise NotHandledError(f"no handler for {message.type}")
     return replies
@@ -202,11 +266,17 @@ async def _settle(batch: Sequence[Handled], node: Capabilities, *, owner: str) -
         messages = [handled.message for handled in ended if handled.message is not None]
         replies = await _unanswered([reply for handled in ended for reply in handled.replies], work)
         await enqueue(replies, work, now=now, handled=messages)
+        await file_work(messages, work, node, now=now)
+        await work.attachments.add([entry for handled in ended for entry in handled.attachments])
         for handled in ended:
             await _tell_people(handled, work, node)
     if any(handled.replies or handled.leaf for handled in batch):
         node.nudge(Nudge.OUTBOX)
         node.nudge(Nudge.LOG)
+    if any(handled.attachments for handled in batch):
+        node.nudge(Nudge.ATTACHMENTS)
+    if any(isinstance(message, ReferralOffer | ReferralWithdraw) for message in messages):
+        await say_owed(node)  # at once; whatever ends the process here, the loop says it
 
 
 async def _unanswered(replies: Sequence[Prepared], work: UnitOfWork) -> Sequence[Prepared]:

@@ -4,14 +4,16 @@ What is handled side by side is filed in one transaction (`gateway.exchange.toge
 """
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime
 
+from contracts.calendars import day_in_guatemala
 from contracts.errors import MessageConflictError, NotPermittedError
 from contracts.ids import Folio, ThreadId
 from contracts.messages import (
     CaseMessage,
     CaseState,
     CaseStatus,
+    Correction,
     DutyNotice,
     FindingAcknowledgement,
     FindingAcknowledgementBody,
@@ -21,15 +23,21 @@ from contracts.messages import (
     ReportAcknowledgementBody,
     ReportTransfer,
 )
+from gateway.exchange.barring import bar_reported
 from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.case_ports import ExchangeKey
+from gateway.exchange.handing_over import handed_over
 from gateway.exchange.ports import Alarm, CaseEntry, ReconcileState, UnitOfWork
 from gateway.exchange.replies import reply_draft
 from gateway.exchange.submit import Draft
 
 REPORT_PREFIX = "MBMID"
 FINDING_PREFIX = "HALLAZGO"
-# A folio's year is the year where the office stands; Guatemala keeps UTC-6 all year.
-_GUATEMALA = timezone(timedelta(hours=-6))
+
+
+def folio_year(now: datetime) -> int:
+    """Return the year a folio of this moment is of: where the office stands."""
+    return day_in_guatemala(now).year
 
 
 async def file_report(message: ReportTransfer, node: Capabilities) -> Sequence[Draft]:
@@ -44,6 +52,25 @@ async def file_finding(message: FindingNotice, node: Capabilities) -> Sequence[D
     [reference] = await node.together.do(_file_findings, [message], node)
     body = FindingAcknowledgementBody(reference=reference, received_at=_received(node))
     return (reply_draft(message, FindingAcknowledgement, body, node),)
+
+
+async def file_correction(message: Correction, node: Capabilities) -> None:
+    """Take in a record that replaces one this peer sent before in the same thread; it is work for whoever has the thread.
+
+    The earlier copy is of the same thread and goes with it: what was said, and when, stays provable until then.
+
+    Raises:
+        NotPermittedError: it replaces nothing this peer sent in that thread (yet: a report may still be on its way).
+        MessageConflictError: the thread is another peer's.
+    """
+    replaced = str(message.body.replaces)
+    async with node.begin() as work:
+        found = (await work.erasures.find(message.sender, [replaced])).get(replaced)
+        if found is None or found.thread_id != message.thread_id:
+            raise NotPermittedError("a correction of nothing this peer sent in this thread")
+        await _own_cases(work, [message])
+        subject = str(message.message_id)
+        await work.alarms.raise_("record-corrected", subject=subject, now=node.clock.now(), peer=message.sender)
 
 
 async def file_duty(message: DutyNotice, node: Capabilities) -> None:
@@ -66,6 +93,12 @@ async def file_status(message: CaseStatus, node: Capabilities) -> None:
     async with node.begin() as work:
         if message.thread_id in await _own_cases(work, [message]):
             await work.cases.set_state(message.thread_id, state=message.body.state.value)
+        if message.deadline is not None and message.in_reply_to is not None:  # our question, which they need longer for
+            await work.exchanges.set_deadline(
+                ExchangeKey(node.us, message.in_reply_to), message.sender, datetime.fromtimestamp(message.deadline, UTC)
+            )
+        if message.body.state is CaseState.LOCATED_ALIVE:  # to people, who read beside their question what the person wants
+            await work.alarms.raise_("person-located", subject=str(message.in_reply_to), now=now, peer=message.sender)
         if message.body.state is CaseState.NOT_HANDLED_HERE:
             if message.in_reply_to is not None:
                 await work.exchanges.release(message.sender, [message.in_reply_to])  # nobody there will answer
@@ -100,9 +133,10 @@ async def _file(
         first = {message.thread_id: message for message in reversed(messages) if message.thread_id not in folios}
         fresh = [message for message in messages if first.get(message.thread_id) is message]
         if fresh:
-            numbers = await work.cases.next_folios(prefix, now.astimezone(_GUATEMALA).year, len(fresh))
+            numbers = await work.cases.next_folios(prefix, folio_year(now), len(fresh))
             folios |= {message.thread_id: folio for message, folio in zip(fresh, numbers, strict=True)}
             await work.cases.open([_entry(item, kind=kind, folio=folios[item.thread_id], now=now) for item in fresh])
+            await bar_reported([item for item in fresh if isinstance(item, ReportTransfer)], work, node)
     return [folios[message.thread_id] for message in messages]
 
 
@@ -121,7 +155,8 @@ async def _note_acknowledgements(
 ) -> Sequence[None]:
     folios: dict[ThreadId, Folio] = {}
     async with node.begin() as work:
-        cases = await work.cases.find([message.thread_id for message in messages])
+        cases = dict(await work.cases.find([message.thread_id for message in messages]))
+        cases |= await _sent_later(work, [message for message in messages if message.thread_id not in cases], node)
         for message in messages:
             case = cases.get(message.thread_id)
             if case is None or case.peer != message.sender or case.opened_by != message.in_reply_to:
@@ -129,7 +164,35 @@ async def _note_acknowledgements(
             folio = message.body.folio if isinstance(message, ReportAcknowledgement) else message.body.reference
             folios.setdefault(message.thread_id, folio)
         await work.cases.acknowledge(folios)
+        reports = [message.thread_id for message in messages if isinstance(message, ReportAcknowledgement)]
+        if reports:
+            await handed_over(reports, work, node)
     return [None] * len(messages)
+
+
+async def _sent_later(
+    work: UnitOfWork, messages: Sequence[ReportAcknowledgement | FindingAcknowledgement], node: Capabilities
+) -> Mapping[ThreadId, CaseEntry]:
+    """File what left without a case of its own: it waited for a second person, and the books say that we sent it."""
+    if not messages:
+        return {}
+    now = node.clock.now()
+    found = await work.exchanges.lock([ExchangeKey(node.us, message.in_reply_to) for message in messages], now=now)
+    late = [
+        CaseEntry(
+            thread_id=entry.thread_id,
+            kind=f"{entry.exchange.machine}-sent",
+            peer=entry.peer,
+            opened_by=key.opening,
+            state="sent",
+            alias=None,
+            folio=None,
+            opened_at=entry.opened_at,
+        )
+        for key, entry in found.items()
+    ]
+    await work.cases.open(late)
+    return {case.thread_id: case for case in late}
 
 
 async def _own_cases(work: UnitOfWork, messages: Sequence[CaseMessage]) -> Mapping[ThreadId, CaseEntry]:

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from contracts.consents import RelativeId
 from contracts.ids import CaseAlias, Code, MessageId, NodeId, RecordId
 from contracts.messages import DisclosedField
 
@@ -15,19 +16,28 @@ class RecallState(StrEnum):
     HELD = "held"  # nobody; also while it is on its way
     NOT_TAKEN = "not-taken"  # nobody; the recipient signed that it did not take the message
     UNKNOWN = "unknown"  # an officer: the message expired, and whether it arrived is not known
+    WITHDRAWN = "withdrawn"  # nobody; it was taken back before it left
+    WANTED = "wanted"  # we: it must come back, and no order could be sent yet
     ORDERED = "ordered"  # the recipient: an erasure order is on its way or being worked on
     ERASED = "erased"  # nobody; its receipt is stored
     REFUSED = "refused"  # an officer: the recipient says which law makes it keep the copy
 
 
 RECALL_TRANSITIONS: dict[RecallState, frozenset[RecallState]] = {
-    RecallState.HELD: frozenset({RecallState.ORDERED, RecallState.NOT_TAKEN, RecallState.UNKNOWN}),
+    RecallState.HELD: frozenset(
+        {RecallState.ORDERED, RecallState.NOT_TAKEN, RecallState.UNKNOWN, RecallState.WANTED, RecallState.WITHDRAWN}
+    ),
     RecallState.NOT_TAKEN: frozenset({RecallState.ORDERED}),
-    RecallState.UNKNOWN: frozenset({RecallState.ORDERED}),
-    RecallState.ORDERED: frozenset({RecallState.ORDERED, RecallState.ERASED, RecallState.REFUSED}),
+    RecallState.UNKNOWN: frozenset({RecallState.ORDERED, RecallState.WANTED}),
+    RecallState.WANTED: frozenset({RecallState.ORDERED}),
+    RecallState.ORDERED: frozenset({RecallState.ORDERED, RecallState.WANTED, RecallState.ERASED, RecallState.REFUSED}),
     RecallState.REFUSED: frozenset({RecallState.ORDERED}),
     RecallState.ERASED: frozenset(),
+    RecallState.WITHDRAWN: frozenset(),
 }
+
+GONE = frozenset({RecallState.ERASED, RecallState.NOT_TAKEN, RecallState.WITHDRAWN})
+"""Nobody has such a copy, and that is proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,6 +61,11 @@ class LedgerEntry:
     case_alias: CaseAlias | None = None
     recall: RecallState = RecallState.HELD
     recall_basis: Code | None = None
+    scopes: frozenset[Code] | None = frozenset()
+    """The scopes of consent it rests on; None: not known (it came back after a restore)."""
+    relative: RelativeId | None = None
+    """Whose data it is, where it is a relative's and that is known."""
+    order: MessageId | None = None
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -90,7 +105,7 @@ def who_has(entries: Iterable[LedgerEntry], now: datetime) -> tuple[Holding, ...
                     recall=entry.recall,
                     retain_until=entry.retain_until,
                     recall_basis=entry.recall_basis,
-                    overdue=now >= entry.retain_until and entry.recall is not RecallState.ERASED,
+                    overdue=now >= entry.retain_until and entry.recall not in GONE,
                 )
                 for entry in entries
                 for item in entry.fields
@@ -103,8 +118,8 @@ def who_has(entries: Iterable[LedgerEntry], now: datetime) -> tuple[Holding, ...
 def _check() -> None:
     if set(RECALL_TRANSITIONS) != set(RecallState):
         raise RuntimeError("RECALL_TRANSITIONS must name every state once")
-    if {state for state, allowed in RECALL_TRANSITIONS.items() if not allowed} != {RecallState.ERASED}:
-        raise RuntimeError("a recall ends with the copy erased and in no other way")
+    if {state for state, allowed in RECALL_TRANSITIONS.items() if not allowed} != {RecallState.ERASED, RecallState.WITHDRAWN}:
+        raise RuntimeError("a recall ends with the copy erased or never given, and in no other way")
 
 
 _check()

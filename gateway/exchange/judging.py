@@ -18,6 +18,7 @@ from contracts.errors import (
     NotAddressedToUsError,
     NotPermittedError,
     NotYetValidError,
+    OverDisclosureError,
     RecordInvalidError,
     SenderSuspendedError,
     SignatureError,
@@ -29,6 +30,8 @@ from gateway.exchange.capabilities import Capabilities
 from keys.register.state import Standing, TrustState
 from keys.sealing import VerifiedMessage
 
+LOOSE = frozenset({"bulletin", "expert.conclusion", "bulk.manifest"})
+"""Types whose attachments may stand beside the records; of others a record names them, and a rule judges their grade."""
 CLOCK_SKEW = timedelta(seconds=300)
 
 
@@ -154,6 +157,8 @@ def _check_flow(message: CaseMessage, trust: TrustState, policy: Policy) -> None
 
 
 def _check_records(message: CaseMessage, node: Capabilities, policy: Policy, now: datetime) -> None:
+    if message.att and message.type not in LOOSE:
+        raise OverDisclosureError("attachments outside a record")
     own_role = node.trust().member(node.us).role
     for presented in message.records:
         record = node.opener.verify_record(presented.sd_jwt, sender=message.sender, at=now)

@@ -3,12 +3,14 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
-from contracts.errors import NotHandledError, ProblemCode, SenderUnknownError
+from contracts.errors import NotHandledError, NotPermittedError, ProblemCode, SenderUnknownError
 from contracts.leaves import LeafEvent, LeafFields
 from contracts.messages import AuditRequest
 from gateway.exchange.arrivals import ArrivalWriter, unauthenticated_rejection
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.judging import Authenticated, Unauthenticated, Verdict, judge
+from gateway.exchange.oversight import has_mandate
+from gateway.exchange.searching import refuse_unasked
 
 InboxResult = str | ProblemCode
 """A signed receipt, or the code of a problem that ends nothing."""
@@ -16,7 +18,7 @@ InboxResult = str | ProblemCode
 
 @dataclass(slots=True)
 class UnauthenticatedCounter:
-    """Counts what strangers send; one leaf a minute tells of it, so that no stranger can fill the disk (DESIGN ruling 8)."""
+    """Counts what strangers send; one leaf a minute tells of it, so that no stranger can fill the disk."""
 
     counts: dict[ProblemCode, int] = field(default_factory=dict)
 
@@ -50,12 +52,18 @@ async def judge_at_door(envelope: bytes, node: Capabilities) -> Verdict:
     return verdict
 
 
-def _not_a_question(verdict: Verdict) -> Verdict:
-    """Refuse what is only asked: whoever replays a question from the other door at this one must not set people to work."""
+def _not_a_question(verdict: Verdict, node: Capabilities) -> Verdict:
+    """Refuse what is only asked: whoever replays a question from the other door at this one must not set people to work.
+
+    Of what is asked here, under a complaint's number, the ombudsman alone may ask it (SPEC 21).
+    """
     if not isinstance(verdict, Authenticated) or verdict.error is not None:
         return verdict
-    if isinstance(verdict.message, AuditRequest) and verdict.message.body.complaint is None:
-        return replace(verdict, error=NotHandledError("a question for the ask door"))
+    if isinstance(verdict.message, AuditRequest):
+        if verdict.message.body.complaint is None:
+            return replace(verdict, error=NotHandledError("a question for the ask door"))
+        if not has_mandate(verdict.message, node.trust()):
+            return replace(verdict, error=NotPermittedError("a window for who has no mandate"))
     return verdict
 
 
@@ -75,13 +83,16 @@ class Door:
             ClockWrongError: our clock jumped; they keep them too.
         """
         self.node.timekeeper.check()
-        verdicts = [_not_a_question(await judge_at_door(envelope, self.node)) for envelope in envelopes]
+        verdicts = [await self._judge(envelope) for envelope in envelopes]
         authenticated = [verdict for verdict in verdicts if isinstance(verdict, Authenticated)]
         receipts = iter(await self.writer.write(authenticated) if authenticated else ())
         return [
             next(receipts) if isinstance(verdict, Authenticated) else self._turn_away(envelope, verdict)
             for envelope, verdict in zip(envelopes, verdicts, strict=True)
         ]
+
+    async def _judge(self, envelope: bytes) -> Verdict:
+        return await refuse_unasked(_not_a_question(await judge_at_door(envelope, self.node), self.node), self.node)
 
     def _turn_away(self, envelope: bytes, verdict: Unauthenticated) -> InboxResult:
         self.strangers.count(verdict.error.code)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 from contracts.codec import b64u_decode, b64u_encode, decode_message
-from contracts.errors import ExchangeError, NotPermittedError, StorageError, TrustStaleError
+from contracts.errors import ExchangeError, NotPermittedError, StorageError, ThreadErasedError, TrustStaleError
 from contracts.ids import ActorPseudonym, Code, Folio, MessageId, NodeId
 from contracts.leaves import LeafEvent, LeafFields
 from contracts.messages import (
@@ -149,7 +149,8 @@ async def take_back(message: NodeReturned, node: Capabilities) -> None:
         NotPermittedError: we did not ask this peer.
     """
     ours = [item for item in (_own(returned, message.sender, node) for returned in message.body.messages) if item]
-    filed = await _outgoing(ours, node)
+    proven = len(ours)
+    ours, filed = await _not_erased(ours, node)
     by_id = {item.message_id: item for item, _, _ in ours}
     now, body = node.clock.now(), message.body
     async with node.begin() as work:
@@ -162,7 +163,7 @@ async def take_back(message: NodeReturned, node: Capabilities) -> None:
         await note_returned(unknown, work, now=now)
         for lost in (*body.omitted, *body.lost):
             await work.alarms.raise_("lost-in-restore", subject=str(lost), now=now, peer=message.sender)
-        if len(ours) != len(body.messages):
+        if proven != len(body.messages):
             await work.alarms.raise_("returned-not-ours", subject=str(message.message_id), now=now, peer=message.sender)
         numbers = {"returned": len(filed), "lost": len(body.omitted) + len(body.lost)}
         if await work.restores.take(message.sender, body.part, body.parts, now=now, **numbers):
@@ -191,8 +192,17 @@ def _own(returned: ReturnedMessage, peer: NodeId, node: Capabilities) -> _Own | 
     return message, verified, returned.receipt if same else None
 
 
+async def _not_erased(ours: list[_Own], node: Capabilities) -> tuple[list[_Own], list[tuple[Outgoing, str | None]]]:
+    """Leave out what was erased here since: it does not come back by way of a peer."""
+    try:
+        return ours, await _outgoing(ours, node)
+    except ThreadErasedError as erased:
+        return await _not_erased([item for item in ours if item[0].thread_id not in erased.threads], node)
+
+
 async def _outgoing(ours: Sequence[_Own], node: Capabilities) -> list[tuple[Outgoing, str | None]]:
-    bodies = await node.bodies.seal([(message.thread_id, message.message_id, verified) for message, verified, _ in ours])
+    items = [(message.thread_id, message.message_id, verified) for message, verified, _ in ours]
+    bodies = await node.bodies.seal(items, arriving=True)
     return [
         (_filed(message, verified.digest, body, node), receipt)
         for (message, verified, receipt), body in zip(ours, bodies, strict=True)

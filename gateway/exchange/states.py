@@ -19,6 +19,7 @@ class OutboxState(StrEnum):
     WAITING = "waiting"  # deliver has it next
     DELIVERED = "delivered"  # nobody; the peer's receipt is stored
     REJECTED = "rejected"  # an officer: the peer signed its refusal
+    WITHDRAWN = "withdrawn"  # nobody; taken back before it left, or while it was on its way (then a receipt may still come)
     DEAD = "dead"  # an officer: expired, outcome unknown unless a receipt came
 
 
@@ -28,9 +29,10 @@ TRANSITIONS: dict[str, frozenset[str]] = {
     "inbox.quarantined": frozenset({"inbox.waiting"}),
     "inbox.not-handled": frozenset({"inbox.waiting"}),
     "inbox.done": frozenset(),
-    "outbox.waiting": frozenset({"outbox.waiting", "outbox.delivered", "outbox.rejected", "outbox.dead"}),
+    "outbox.waiting": frozenset({"outbox.waiting", "outbox.delivered", "outbox.rejected", "outbox.withdrawn", "outbox.dead"}),
     "outbox.delivered": frozenset({"outbox.waiting"}),  # the peer lost it and asks again (SPEC 8.7)
     "outbox.rejected": frozenset(),
+    "outbox.withdrawn": frozenset({"outbox.delivered", "outbox.rejected"}),  # it was under way: the receipt tells the truth
     "outbox.dead": frozenset(),
 }
 

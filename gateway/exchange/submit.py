@@ -4,22 +4,26 @@
 several messages (a report and the duty notice it entails) leave together or not at all.
 """
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import islice
+from typing import Any
 
 from contracts.codec import encode_message, encode_object
+from contracts.consents import RelativeId
 from contracts.disclosure import Extract, Grant, Manifest, Recipient, SourceRecord, extract
 from contracts.errors import NotPermittedError, TrustStaleError
+from contracts.fields import RecordType
 from contracts.ids import ActorPseudonym, Code, MessageId, NodeId, ThreadId
 from contracts.leaves import LeafEvent
 from contracts.messages import CaseMessage, DisclosedField, Message, PresentedRecord, UseTerms
 from contracts.policy import Deny, Permit
 from gateway.exchange.arrivals import message_leaf_fields
-from gateway.exchange.bookkeeping import Sent, note, sent
+from gateway.exchange.bookkeeping import Rests, Sent, note, sent
 from gateway.exchange.capabilities import Capabilities
 from gateway.exchange.ports import Nudge, Outgoing, StagedLeaf, UnitOfWork
+from gateway.exchange.standing import refuse_fallen, scopes_of
 from keys.register.state import Freshness, Standing, TrustState
 from keys.sealing import SealedMessage, SignedMessage
 
@@ -52,6 +56,14 @@ class Draft:
     """Chosen beforehand when another message must name this one."""
     asked: Collection[str] | None = None
     """The fields a request asked for: an answer to it carries no other, and without them none (SPEC 6.4)."""
+    reporter_grant: Grant | None = None
+    """What a reporter's record rests on, where it is not what the others rest on: nobody else's consent counts for it."""
+    reporter: RelativeId | None = None
+    """Whose record a reporter's is; without it no consent lets anything of it leave."""
+    about: tuple[SourceRecord, ...] = ()
+    """Records held here that the message speaks of and does not carry: walls look at them too."""
+    finder_released: bool = False
+    """Whoever holds the person decided that the seeker may hear of them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +77,19 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Built:
+    """A message as it will be signed: `payload` is every byte of it. Nothing proves it yet."""
+
+    message: CaseMessage
+    payload: bytes
+    manifests: tuple[Manifest, ...]
+    claims: tuple[Mapping[str, Any], ...]
+    """What leaves of each record, value by value."""
+    case_key: str
+    rests: tuple[Rests, ...] | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Signed:
     """A signed message, before it is sealed."""
 
@@ -72,6 +97,7 @@ class Signed:
     manifests: tuple[Manifest, ...]
     token: SignedMessage
     case_key: str
+    rests: tuple[Rests, ...] | None = None
 
     @property
     def jws(self) -> bytes:
@@ -127,8 +153,9 @@ async def enqueue(
     `handled` are the messages they answer, which end in the same transaction: they go into the books before.
 
     Raises:
-        NotPermittedError: one may not be said where its exchange stands now.
+        NotPermittedError: one may not be said where its exchange stands now, or rests on a consent that was withdrawn.
     """
+    await refuse_fallen([line for item in prepared for line in item.sent.lines], work, now=now)
     await work.outbox.put([item.outgoing for item in prepared])
     await note(handled, [item.sent for item in prepared], work, now=now)
 
@@ -166,27 +193,49 @@ def preview(draft: Draft, node: Capabilities) -> tuple[Extract, ...]:
 
 def sign_draft(draft: Draft, node: Capabilities, now: datetime) -> Signed:
     """Extract, build and sign one draft; stores nothing. The ask door's replies leave this way, without the outbox."""
+    _check_may_leave(draft.to, node, now)
+    return sign_built(build(draft, node, now), node, now)
+
+
+def build(draft: Draft, node: Capabilities, at: datetime) -> Built:
+    """Extract and build one draft as a message of the moment `at`; stores and signs nothing but its records.
+
+    Raises:
+        NotPermittedError: the policy has no such flow, or nothing of a record may leave.
+    """
+    trust = node.trust()
+    permit = _permit(draft, node, trust)
+    extracts = _extracts(draft, node, trust)
+    message = _message(draft, extracts, node, trust, at, at + timedelta(days=trust.policy.retain_days(permit.rule)))
+    manifests, claims = tuple(item.manifest for item in extracts), tuple(item.claims for item in extracts)
+    rests = rests_of(draft, extracts, node)
+    return Built(message, encode_message(message), manifests, claims, draft.case_key, rests)
+
+
+def sign_built(built: Built, node: Capabilities, now: datetime) -> Signed:
+    """Sign exactly the bytes that were built.
+
+    Raises:
+        NotPermittedError, TrustStaleError, ClockWrongError: nothing may leave now, or not to this recipient.
+    """
+    _check_may_leave(built.message.recipient, node, now)
+    token = node.sealer.sign_message(built.payload)
+    return Signed(built.message, built.manifests, token, built.case_key, built.rests)
+
+
+def _check_may_leave(to: NodeId, node: Capabilities, now: datetime) -> None:
     node.timekeeper.check()
     trust = node.trust()
     if trust.freshness(now) is Freshness.FROZEN:
         raise TrustStaleError("the register is older than seven days: nothing leaves")
-    _check_recipient(draft, trust, now)
-    permit = _permit(draft, node, trust)
-    extracts = _extracts(draft, node, trust)
-    message = _message(draft, extracts, node, trust, now, now + timedelta(days=trust.policy.retain_days(permit.rule)))
-    token = node.sealer.sign_message(encode_message(message))
-    return Signed(message, tuple(item.manifest for item in extracts), token, draft.case_key)
-
-
-def _check_recipient(draft: Draft, trust: TrustState, now: datetime) -> None:
     # A suspended recipient is no refusal: the message waits in its held lane until the register clears it.
-    if trust.standing(draft.to, now) in (Standing.LEFT, Standing.REVOKED, Standing.UNKNOWN):
+    if trust.standing(to, now) in (Standing.LEFT, Standing.REVOKED, Standing.UNKNOWN):
         raise NotPermittedError("the recipient is no member of the federation")
 
 
 def _permit(draft: Draft, node: Capabilities, trust: TrustState) -> Permit:
     decision = node.tightened(trust.policy).decide(
-        _kind(draft), trust.member(node.us).role, trust.member(draft.to).role, draft.purpose, draft.basis
+        kind_of(draft), trust.member(node.us).role, trust.member(draft.to).role, draft.purpose, draft.basis
     )
     if isinstance(decision, Deny):
         raise NotPermittedError(f"rule {decision.rule}")
@@ -195,7 +244,8 @@ def _permit(draft: Draft, node: Capabilities, trust: TrustState) -> Permit:
     return decision
 
 
-def _kind(draft: Draft) -> str:
+def kind_of(draft: Draft) -> str:
+    """Return the message type of a draft."""
     return str(draft.kind.model_fields["type"].default)
 
 
@@ -205,9 +255,9 @@ def _extracts(draft: Draft, node: Capabilities, trust: TrustState) -> tuple[Extr
         extract(
             record,
             to=to,
-            kind=_kind(draft),
+            kind=kind_of(draft),
             purpose=draft.purpose,
-            grant=draft.grant,
+            grant=_grant(draft, record),
             policy=policy,
             asked=draft.asked,
         )
@@ -215,10 +265,35 @@ def _extracts(draft: Draft, node: Capabilities, trust: TrustState) -> tuple[Extr
     )
 
 
+def _grant(draft: Draft, record: SourceRecord) -> Grant:
+    other = draft.reporter_grant if record.type == RecordType.REPORTER else None
+    return other or draft.grant
+
+
+def rests_of(draft: Draft, extracts: tuple[Extract, ...], node: Capabilities) -> tuple[Rests, ...]:
+    """Return what each record of a draft rests on: its scopes, and whose it is."""
+    trust = node.trust()
+    role, policy = trust.member(draft.to).role, node.tightened(trust.policy)
+    return tuple(
+        Rests(
+            scopes_of(
+                str(record.type),
+                item.manifest.disclosed,
+                policy,
+                kind=kind_of(draft),
+                role=role,
+                grant=_grant(draft, record),
+            ),
+            draft.reporter if record.type == RecordType.REPORTER else None,
+        )
+        for record, item in zip(draft.records, extracts, strict=True)
+    )
+
+
 def _message(
     draft: Draft, extracts: tuple[Extract, ...], node: Capabilities, trust: TrustState, now: datetime, retain_until: datetime
 ) -> CaseMessage:
-    kind = _kind(draft)
+    kind = kind_of(draft)
     validity = LONG_VALIDITY if kind.startswith(_LONG_LIVED) else DELIVERY_VALIDITY
     records = tuple(
         PresentedRecord(
@@ -283,8 +358,9 @@ def _prepared(sealed: _Sealed, body: bytes) -> Prepared:
         due=sealed.due,
         expires_at=sealed.due + timedelta(seconds=message.expires_at - message.issued_at),
         leaf=sealed.leaf,
+        retain_until=datetime.fromtimestamp(message.use.retain_until, UTC),
     )
-    return Prepared(message, outgoing, signed.manifests, sent(message, signed.case_key))
+    return Prepared(message, outgoing, signed.manifests, sent(message, signed.case_key, signed.rests))
 
 
 def _manifest_json(manifests: Sequence[Manifest]) -> str:

@@ -9,6 +9,7 @@ from typing import Any
 from aiohttp import web
 from multidict import CIMultiDictProxy
 
+from contracts.attachments import is_name
 from contracts.codec import b64u_encode, encode_object, parse_object
 from contracts.errors import ExchangeError, MalformedError, ProblemCode, TooLargeError, UnsupportedError
 from gateway.exchange.answer import AskResult
@@ -21,6 +22,7 @@ from gateway.web import Handler, Watch
 BATCH_TYPE = "application/paradero-batch+json"
 ENVELOPE_TYPE = "application/jose"
 RECEIPT_TYPE = "application/paradero-receipt+jwt"
+OCTETS = "application/octet-stream"
 MAX_BODY = 1024 * 1024
 MAX_BATCH = 50
 _METADATA_NAME = re.compile(
@@ -30,6 +32,9 @@ _TARGET_NAME = re.compile(r"[0-9a-f]{64}\.(?:federation|members|policy|suspensio
 _TILE_NAME = re.compile(r"[0-9]{1,2}/[x0-9/]{3,40}(?:\.p/[0-9]{1,3})?")
 
 Read = Callable[[str], Awaitable[bytes | None]]
+ReadPart = Callable[[str, int, int], Awaitable[bytes | None]]
+_RANGE = re.compile(r"bytes=([0-9]{1,10})-([0-9]{0,10})")
+_PIECE = 64 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +45,15 @@ class Statics:
     target: Read
     checkpoint: Callable[[], Awaitable[bytes | None]]
     tile: Read
+    blobs: "Blobs | None" = None
+
+
+@dataclass(frozen=True, slots=True)
+class Blobs:
+    """Ciphertexts of attachments: how large one is that may be fetched (None: there is none), and bytes of it."""
+
+    size: Callable[[str], Awaitable[int | None]]
+    part: ReadPart
 
 
 class FederationApi:
@@ -74,6 +88,7 @@ class FederationApi:
                 web.get(f"{base}/trust/targets/{{name}}", self._get_target),
                 web.get(f"{base}/log/checkpoint", self._get_checkpoint),
                 web.get(f"{base}/log/tile/{{path:.+}}", self._get_tile),
+                web.get(f"{base}/blobs/{{name}}", self._get_blob),
                 web.get(f"{base}/health", _get_health),
             ]
         )
@@ -111,8 +126,7 @@ class FederationApi:
             if len(body) > MAX_BODY:
                 raise TooLargeError("body over a mebibyte")
         self._watch.body_read(request)
-        if self._budget is not None and not self._budget.spend(request.remote or "local", len(body) + 1024):
-            raise _OverBudgetError
+        self._spend(request, len(body) + 1024)
         return bytes(body)
 
     async def _get_metadata(self, request: web.Request) -> web.StreamResponse:
@@ -124,8 +138,50 @@ class FederationApi:
     async def _get_tile(self, request: web.Request) -> web.StreamResponse:
         return await _static(request, _TILE_NAME, request.match_info["path"], self._statics.tile)
 
+    async def _get_blob(self, request: web.Request) -> web.StreamResponse:
+        """Serve a ciphertext, or a part of it (RFC 9110 section 14). What was erased and what never was look alike."""
+        name, blobs = request.match_info["name"], self._statics.blobs
+        self._spend(request, 1024)
+        size = await blobs.size(name) if blobs is not None and is_name(name) else None
+        if blobs is None or size is None:
+            raise web.HTTPNotFound
+        tag = f'"{name}"'
+        headers = {"ETag": tag, "Accept-Ranges": "bytes", "Cache-Control": "no-store", "Content-Type": OCTETS}
+        asked = request.headers.get("Range") if request.headers.get("If-Range", tag) == tag else None
+        start, end = _part(asked, size)
+        if start >= size:
+            return web.Response(status=416, headers={"Content-Range": f"bytes */{size}"})
+        if asked is not None and (start, end) != (0, size):
+            headers["Content-Range"] = f"bytes {start}-{end - 1}/{size}"
+        self._spend(request, end - start)
+        answer = web.StreamResponse(status=206 if "Content-Range" in headers else 200, headers=headers)
+        answer.content_length = end - start
+        await answer.prepare(request)
+        while start < end and request.method != "HEAD":
+            piece = await blobs.part(name, start, min(start + _PIECE, end))
+            if not piece:  # erased meanwhile: the connection ends before its length is reached
+                raise ConnectionResetError
+            await answer.write(piece)
+            start += len(piece)
+        return answer
+
+    def _spend(self, request: web.Request, size: int) -> None:
+        if self._budget is not None and not self._budget.spend(request.remote or "local", size):
+            raise _OverBudgetError
+
     async def _get_checkpoint(self, request: web.Request) -> web.StreamResponse:
         return _file(request, await self._statics.checkpoint(), forever=False)
+
+
+def _part(asked: str | None, size: int) -> tuple[int, int]:
+    """Return where what was asked for begins and ends; all of it where one part was not asked for in the one form there is."""
+    match = _RANGE.fullmatch(asked) if asked is not None else None
+    if match is None:
+        return 0, size
+    start, last = int(match[1]), int(match[2]) if match[2] else None
+    if last is None:
+        return start, size
+    return (start, min(last + 1, size)) if last >= start else (0, size)
 
 
 class _OverBudgetError(ExchangeError):
@@ -207,4 +263,4 @@ def _file(request: web.Request, data: bytes | None, *, forever: bool) -> web.Res
     headers = {"ETag": f'"{tag}"', "Cache-Control": caching}
     if request.headers.get("If-None-Match") == f'"{tag}"':
         return web.Response(status=304, headers=headers)
-    return web.Response(body=data, content_type="application/octet-stream", headers=headers)
+    return web.Response(body=data, content_type=OCTETS, headers=headers)

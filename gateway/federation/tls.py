@@ -22,8 +22,8 @@ def server_context(certificate: Path, key: Path) -> ssl.SSLContext:
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
         raise ConfigurationError(
-            f"the TLS certificate or key cannot be used: {type(error).__name__}",
-            advice="Check [federation] tls_certificate and tls_key, and that the node's user can read them.",
+            f"el certificado TLS o su llave no sirven ({type(error).__name__})",
+            advice="Compruebe [federation] tls_certificate y tls_key, y que el usuario del nodo pueda leerlos.",
         ) from None
     return context
 

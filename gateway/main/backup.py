@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+from contracts.attachments import MAX_SEALED, is_name
 from contracts.codec import b64u_encode, encode_object
 from contracts.errors import BackupRefusedError, ConfigurationError, ExchangeError
 from contracts.ids import KeyId
@@ -27,7 +28,7 @@ from keys.keystore import create_identity_file, load_node_keys, write_durably
 from keys.model import SigningKey, VerifyKey
 
 KEY_BACKUP_LIFE = timedelta(days=30)
-"""How long a copy of the key store may exist: destroying a thread's key must erase the copies too (DESIGN ruling 18)."""
+"""How long a copy of the key store may exist: destroying a thread's key must erase the copies too (decision 4)."""
 _SCHEMA: dict[Kind, Schema] = {"main": Schema.MAIN, "keys": Schema.KEYS}
 _FRAME = 4 * 1024 * 1024
 _PASSWORD = re.compile(r"(://[^:/@\s\"]+):[^@/\s\"]+@")
@@ -113,6 +114,8 @@ async def _write(
         if kind == "main":
             for frame in _files(config, config_file):
                 await asyncio.to_thread(writer.write, frame)
+            for frame in _blobs(config):  # one at a time in memory
+                await asyncio.to_thread(writer.write, frame)
         await _dump(config, kind, writer)
         digest, size = await asyncio.to_thread(writer.finish, signer)
         await _record(config, BackupRow(backup_id, kind, name, digest, size, now))
@@ -158,10 +161,18 @@ def _files(config: NodeConfig, config_file: Path) -> Iterator[bytes]:
                 yield _file(f"trust/{path.relative_to(config.trust).as_posix()}", path.read_bytes())
 
 
-def _file(name: str, data: bytes) -> bytes:
-    if len(data) > _FRAME:
+def _blobs(config: NodeConfig) -> Iterator[bytes]:
+    """Yield frames of the ciphertexts of attachments that are whole: no key of theirs is in the same backup."""
+    for path in sorted(config.blobs.iterdir()) if config.blobs.is_dir() else ():
+        if is_name(path.name):
+            with suppress(FileNotFoundError):  # erased just now
+                yield _file(f"blobs/{path.name}", path.read_bytes(), largest=MAX_SEALED)
+
+
+def _file(name: str, data: bytes, *, largest: int = _FRAME) -> bytes:
+    if len(data) > largest:
         raise ConfigurationError(f"{name} es demasiado grande para un respaldo", advice="Compruebe la carpeta de datos.")
-    return encode_object({"file": name, "data": b64u_encode(data)}, limit=8 * _FRAME)
+    return encode_object({"file": name, "data": b64u_encode(data)}, limit=2 * largest)
 
 
 def prune(config: NodeConfig, folder: Path, now: datetime) -> Iterator[Path]:

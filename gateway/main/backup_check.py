@@ -5,13 +5,12 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.errors import BackupRefusedError, ExchangeError
-from gateway.main.node import log_origin
 from gateway.storage.revisions import Schema
 from gateway.storage.rows import from_json
 from gateway.storage.snapshot import is_file, read_frame
 from keys.backups import BackupHeader
 from keys.leaves import open_leaf
-from keys.notes import open_checkpoint, verifier_key
+from keys.notes import log_origin, open_checkpoint, verifier_key
 from keys.tree import append, leaf_hash, right_edge, root
 
 _ADVICE = "No restaure de éste: use otro respaldo, y averigüe qué cambió la bitácora antes de que se hiciera."

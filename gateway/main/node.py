@@ -4,45 +4,61 @@ import asyncio
 import secrets
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
+from functools import partial
 
 from contracts.errors import ConfigurationError
 from contracts.ids import NodeId
-from contracts.leaves import LeafFields
+from contracts.leaves import LeafFields, subject_of
 from gateway.config import NodeConfig
 from gateway.console.operations import Health, Operations
 from gateway.exchange.answer import AskDoor
 from gateway.exchange.arrivals import ArrivalWriter
+from gateway.exchange.assigning import Assignments, OfficeRule
 from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.erasing import Scrub
 from gateway.exchange.leases import new_owner, take_back
 from gateway.exchange.ports import Clock, Nudge, Randomness, StagedLeaf, Transport
 from gateway.exchange.receive import Door, UnauthenticatedCounter
+from gateway.exchange.telling import Telling
 from gateway.exchange.timekeeping import Timekeeper
 from gateway.exchange.together import Together
 from gateway.federation.client import HttpTransport, PeerAddress
+from gateway.main.checkpoints import Checkpointer, current_origin
+from gateway.main.logcheck import check_stored
+from gateway.main.machine_room import machine_room
 from gateway.main.people import people_desk
-from gateway.main.policies import node_overlay
-from gateway.main.sources import source_reader
+from gateway.main.policy_files import node_overlay
+from gateway.main.single_sign_on import institution_of
+from gateway.main.sources import cleaned, source_reader
+from gateway.main.telling import hosts_of, telling_of
 from gateway.main.trust import Trust, open_trust, register_fetch
 from gateway.people.desk import PeopleDesk
-from gateway.storage.engine import Creator, DiskFailed, create_engine, create_read_engine
-from gateway.storage.log import AT_ONCE, Epoch, SqlLog
+from gateway.people.offices import calendar_at
+from gateway.storage.audit_models import AuditModels
+from gateway.storage.blobs import BlobFolder
+from gateway.storage.case_models import CaseModels
+from gateway.storage.engine import Creator, DiskFailed, Engine, create_engine, create_read_engine
+from gateway.storage.log import AT_ONCE, SqlLog
 from gateway.storage.read_models import ReadModels
 from gateway.storage.revisions import Schema
+from gateway.storage.scrub import scrub_main
 from gateway.storage.selfcheck import check_database, refuse_unsafe
+from gateway.storage.statistics import Statistics
 from gateway.storage.thread_keys import ThreadKeys
 from gateway.storage.unit_of_work import unit_of_work_factory
+from gateway.storage.work_models import WorkModels
 from gateway.telemetry import log
 from gateway.workers.loops import LogSteps, RegisterSteps, Timing, TrustRefresher, node_loops
 from gateway.workers.supervision import Loop, supervise
+from gateway.workers.telling import telling_loops
 from keys.jose import self_test
 from keys.keystore import load_node_keys
 from keys.leaves import make_leaf
 from keys.model import NodeKeys
-from keys.notes import sign_checkpoint
 from keys.pseudonyms import Pseudonyms
 from keys.register.custodians import load_custodian
 from keys.register.repository import Repository
@@ -90,7 +106,8 @@ class Leaves:
     def leaf(self, fields: LeafFields) -> StagedLeaf:
         """Return a staged leaf."""
         made = make_leaf(fields)
-        return StagedLeaf(made.leaf_hash, made.data, made.disclosures, fields.event.value, fields.message_id, fields.peer)
+        event, subject = fields.event.value, subject_of(fields.event.value, fields.detail, fields.message_id)
+        return StagedLeaf(made.leaf_hash, made.data, made.disclosures, event, fields.message_id, fields.peer, subject)
 
 
 @dataclass(slots=True)
@@ -139,78 +156,132 @@ async def open_node(  # noqa: PLR0913 - what a test may stand in for
     refuse_half_restore(config)
     keys = _load_keys(config)
     async with AsyncExitStack() as stack:
-        main, key_store = config.main_database, config.key_store
-        engine = create_engine(main, creator=connect(main), disk_failed=disk_failed)
-        key_engine = create_engine(key_store, creator=connect(key_store), disk_failed=disk_failed)
-        read_engine = create_read_engine(main, creator=connect(main))
-        for opened in (engine, key_engine, read_engine):
-            stack.push_async_callback(opened.dispose)
-        refuse_unsafe(await check_database(engine, Schema.MAIN))
-        refuse_unsafe(await check_database(key_engine, Schema.KEYS))
+        engine, key_engine, read_engine = await _open_databases(config, connect, disk_failed, stack)
         holder: list[Trust] = []
         http = transport or _http_transport(config, lambda: holder[0].state, stack)
         trust = await open_trust(config, clock, fetch or register_fetch(config, http))
         holder.append(trust)
-        vault = Vault(keys.vault)
-        sql_log = SqlLog(engine)
-        origin = await current_origin(sql_log, config.node)
         wake = {nudge: asyncio.Event() for nudge in Nudge}
-        capabilities = Capabilities(
-            us=config.node,
-            mode=config.mode,
-            begin=unit_of_work_factory(engine),
-            together=Together(),
-            bodies=ThreadKeys(key_engine, vault, clock),
-            sealer=Sealer(keys, trust.current, origin),
-            opener=Opener(keys, trust.current),
-            pseudonyms=Pseudonyms(keys.pseudonym),
-            leaves=Leaves(),
-            log=sql_log,
-            trust=trust.current,
-            refresh_trust=TrustRefresher(trust.poll, clock.now),
-            nudge=lambda nudge: wake[nudge].set(),
-            transport=http,
-            complain=lambda where, error: log.error("fault", code=where, exc_info=error),
-            clock=clock,
-            timekeeper=Timekeeper(clock, steady, trust.state.published_at, config.register_.hosted is not None),
-            randomness=randomness or SystemRandomness(),
-            overlay=node_overlay(config.overlay, trust.state.policy),
-        )
-        people = people_desk(
-            engine,
-            read_engine,
-            keys,
-            limits=config.sessions,
-            leaves=capabilities.leaves,
-            clock=clock,
-            randomness=capabilities.randomness,
-            nudge_log=wake[Nudge.LOG].set,
-        )
+        opened = _Opened(config, keys, Vault(keys.vault), engine, key_engine, read_engine, SqlLog(engine), trust, wake)
+        timekeeper = Timekeeper(clock, steady, trust.state.published_at, config.register_.hosted is not None)
+        capabilities = await _capabilities(opened, http, timekeeper, clock, randomness or SystemRandomness())
+        people = _people(opened, capabilities, stack)
         trust.node = capabilities
         await trust.follow()
-        yield _assemble(config, capabilities, trust, sql_log, ReadModels(read_engine), vault, keys, wake, people)
+        yield _assemble(opened, capabilities, people)
 
 
-def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
-    config: NodeConfig,
-    capabilities: Capabilities,
-    trust: Trust,
-    sql_log: SqlLog,
-    models: ReadModels,
-    vault: Vault,
-    keys: NodeKeys,
-    wake: Mapping[Nudge, asyncio.Event],
-    people: PeopleDesk,
-) -> Node:
-    strangers = UnauthenticatedCounter()
-    workers = config.workers
-    loops = node_loops(
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What a node stands on: its keys, its databases, its log and its register."""
+
+    config: NodeConfig
+    keys: NodeKeys
+    vault: Vault
+    engine: Engine
+    key_engine: Engine
+    read_engine: Engine
+    log: SqlLog
+    trust: Trust
+    wake: Mapping[Nudge, asyncio.Event]
+
+
+async def _open_databases(
+    config: NodeConfig, connect: Callable[[str], Creator | None], disk_failed: DiskFailed | None, stack: AsyncExitStack
+) -> tuple[Engine, Engine, Engine]:
+    """Open the engine of the node's database, that of its key store, and the one that reads."""
+    main, key_store = config.main_database, config.key_store
+    engine = create_engine(main, creator=connect(main), disk_failed=disk_failed)
+    key_engine = create_engine(key_store, creator=connect(key_store), disk_failed=disk_failed)
+    read_engine = create_read_engine(main, creator=connect(main))
+    for opened in (engine, key_engine, read_engine):
+        stack.push_async_callback(opened.dispose)
+    refuse_unsafe(await check_database(engine, Schema.MAIN))
+    refuse_unsafe(await check_database(key_engine, Schema.KEYS))
+    return engine, key_engine, read_engine
+
+
+async def _capabilities(
+    opened: _Opened, transport: Transport, timekeeper: Timekeeper, clock: Clock, randomness: Randomness
+) -> Capabilities:
+    config, keys, trust, wake = opened.config, opened.keys, opened.trust, opened.wake
+    return Capabilities(
+        us=config.node,
+        mode=config.mode,
+        begin=unit_of_work_factory(opened.engine),
+        together=Together(),
+        bodies=ThreadKeys(opened.key_engine, opened.vault, clock),
+        sealer=Sealer(keys, trust.current, await current_origin(opened.log, config.node)),
+        opener=Opener(keys, trust.current),
+        pseudonyms=Pseudonyms(keys.pseudonym),
+        leaves=Leaves(),
+        log=opened.log,
+        trust=trust.current,
+        refresh_trust=TrustRefresher(trust.poll, clock.now),
+        nudge=lambda nudge: wake[nudge].set(),
+        transport=transport,
+        blobs=BlobFolder(config.blobs),
+        attachments_quota=config.attachments.quota_mib * 1024 * 1024,
+        complain=lambda where, error: log.error("fault", code=where, exc_info=error),
+        clock=clock,
+        timekeeper=timekeeper,
+        randomness=randomness,
+        overlay=node_overlay(config.overlay, trust.state.policy),
+        assignments=_assignments(config),
+        keep_handed_over=None if config.desk.own_norm else timedelta(days=config.desk.keep_days),
+    )
+
+
+def _people(opened: _Opened, capabilities: Capabilities, stack: AsyncExitStack) -> PeopleDesk:
+    config = opened.config
+    return people_desk(
+        opened.engine,
+        opened.read_engine,
+        opened.keys,
+        limits=config.sessions,
+        require_factor=config.second_factor,
+        console_url=config.console_url,
+        institution=institution_of(config, capabilities.clock, stack),
+        leaves=capabilities.leaves,
+        clock=capabilities.clock,
+        randomness=capabilities.randomness,
+        nudge_log=opened.wake[Nudge.LOG].set,
+    )
+
+
+def _assemble(opened: _Opened, capabilities: Capabilities, people: PeopleDesk) -> Node:
+    config, strangers = opened.config, UnauthenticatedCounter()
+    scrub = partial(scrub_main, opened.read_engine)
+    telling, hooks = telling_of(config, opened.vault, people)
+    idle = config.workers.idle_seconds
+    loops = (
+        *_loops(opened, capabilities, people, strangers, scrub),
+        *telling_loops(capabilities, telling, idle=idle, close=hooks.close),
+    )
+    return Node(
+        config=config,
+        capabilities=capabilities,
+        trust=opened.trust,
+        door=Door(capabilities, ArrivalWriter(capabilities), strangers),
+        ask_door=AskDoor(capabilities, strangers),
+        operations=_operations(opened, capabilities, loops, scrub, telling),
+        people=people,
+        log=opened.log,
+        loops=loops,
+    )
+
+
+def _loops(
+    opened: _Opened, capabilities: Capabilities, people: PeopleDesk, strangers: UnauthenticatedCounter, scrub: Scrub
+) -> Sequence[Loop]:
+    config, workers, poll = opened.config, opened.config.workers, opened.trust.poll
+    return node_loops(
         capabilities,
         owner=new_owner(config.worker_name, capabilities.randomness),
-        wake=wake,
+        wake=opened.wake,
         strangers=strangers,
-        log=LogSteps(sql_log.sequence, Checkpointer(sql_log, keys, config).turn, AT_ONCE),
-        register=RegisterSteps(trust.poll, _resigning(config, capabilities)),
+        log=LogSteps(opened.log.sequence, Checkpointer(opened.log, opened.keys, config).turn, AT_ONCE),
+        register=RegisterSteps(poll, _resigning(config, capabilities)),
         timing=Timing(
             idle=workers.idle_seconds,
             lanes_at_once=workers.lanes_at_once,
@@ -218,80 +289,39 @@ def _assemble(  # noqa: PLR0913, PLR0917 - the parts of a node
             poll=config.register_.poll_seconds,
             resign=config.register_.resign_seconds,
         ),
+        calendar_of=partial(calendar_at, desk=people),
+        scrub=scrub,
     )
-    operations = Operations(
+
+
+def _operations(
+    opened: _Opened, capabilities: Capabilities, loops: Sequence[Loop], scrub: Scrub, telling: Telling
+) -> Operations:
+    config, reads, trust, vault = opened.config, opened.read_engine, opened.trust, opened.vault
+    return Operations(
         node=capabilities,
-        models=models,
-        log=sql_log,
+        models=ReadModels(reads),
+        work=WorkModels(reads),
+        files=CaseModels(reads),
+        log=opened.log,
         read_source=source_reader(config, capabilities.clock),
+        clean=cleaned,
         row_digest=lambda content: vault.digest("import-row", content),
         poll_register=trust.poll,
         copy_register=trust.copy,
         health=lambda: Health({loop.name: loop.health.failures_in_a_row < 3 for loop in loops}),
+        scrub=scrub,
+        room=machine_room(config, reads, capabilities.clock, trust.current),
+        digest=vault.digest,
+        look=unit_of_work_factory(reads),
+        telling=telling,
+        hosts=hosts_of(config),
+        audit=AuditModels(reads),
+        figures=Statistics(reads),
+        check_log=partial(check_stored, SqlLog(reads), config.node, opened.keys.log.public.raw),
+        public_address=config.public.address,
+        phone=config.public.phone,
     )
-    return Node(
-        config=config,
-        capabilities=capabilities,
-        trust=trust,
-        door=Door(capabilities, ArrivalWriter(capabilities), strangers),
-        ask_door=AskDoor(capabilities, strangers),
-        operations=operations,
-        people=people,
-        log=sql_log,
-        loops=tuple(loops),
-    )
-
-
-@dataclass(slots=True)
-class Checkpointer:
-    """Signs a checkpoint over durable leaves: soon after a new one, and as a heartbeat when there is none."""
-
-    log: SqlLog
-    keys: NodeKeys
-    config: NodeConfig
-    _signed: float | None = None
-    """When the newest checkpoint was signed, Unix seconds: soon after it none is due, whatever there is."""
-
-    async def turn(self, now: datetime) -> bool:
-        """Sign when one is due; True when one was signed."""
-        if self._signed is not None and 0 <= now.timestamp() - self._signed < self.config.workers.checkpoint_seconds:
-            return False
-        epochs = await self.log.epochs()
-        for ended in epochs[:-1]:
-            await self._close(ended, now)
-        if not epochs or epochs[-1].size == 0:
-            return False
-        epoch, head = epochs[-1], await self.log.head()
-        age = float("inf") if head is None else now.timestamp() - head.signed_ms / 1000
-        grown = head is None or epoch.size > head.size
-        due = self.config.workers.checkpoint_seconds if grown else self.config.workers.heartbeat_seconds
-        if head is not None and 0 <= age < due:
-            self._signed = head.signed_ms / 1000
-            return False
-        await self._sign(epoch, now)
-        return True
-
-    async def _close(self, ended: Epoch, now: datetime) -> None:
-        """Sign the last of a log that a restore ended, once. Its leaves were durable before the backup: no fork."""
-        head = await self.log.head(ended.number)
-        if ended.size and (head is None or head.size < ended.size):
-            await self._sign(ended, now)
-
-    async def _sign(self, epoch: Epoch, now: datetime) -> None:
-        origin, root = epoch.origin or log_origin(self.config.node), await self.log.root(epoch.size, epoch.number)
-        note = sign_checkpoint(origin, epoch.size, root, self.keys.log)
-        await self.log.store_checkpoint(epoch.size, root, note, now=now, epoch=epoch.number)
-
-
-def log_origin(node: NodeId) -> str:
-    """Return the name of a node's audit log, as its keyset names it."""
-    return f"{node}/paradero-log"
-
-
-async def current_origin(log: SqlLog, node: NodeId) -> str:
-    """Return the name of the log the node writes: of its first one, or of the one the last restore opened."""
-    epochs = await log.epochs()
-    return (epochs[-1].origin if epochs else None) or log_origin(node)
 
 
 def refuse_half_restore(config: NodeConfig) -> None:
@@ -306,11 +336,20 @@ def refuse_half_restore(config: NodeConfig) -> None:
         )
 
 
+def _assignments(config: NodeConfig) -> Assignments:
+    rules = (
+        OfficeRule(rule.office, rule.types, rule.records, rule.offices, rule.senders, rule.services)
+        for rule in config.inbox.rules
+    )
+    return Assignments(tuple(rules), config.inbox.default_office)
+
+
 def _load_keys(config: NodeConfig) -> NodeKeys:
     keys = load_node_keys(config.node_keys, config.key_identity)
     if keys.node != config.node:
         raise ConfigurationError(
-            f"the keys are those of {keys.node}, the configuration says {config.node}", advice="Put the right one in its place."
+            f"las llaves son de {keys.node} y la configuración dice {config.node}",
+            advice="Ponga en data/keys las llaves de este nodo, o corrija `node` en la configuración.",
         )
     return keys
 

@@ -1,4 +1,4 @@
-"""What the policy commands do, apart from showing it: reading policies, the matrix, tables of expectations, simulations."""
+"""What the policy commands do, apart from showing it: reading policies, tables of expectations, simulations."""
 
 import tomllib
 from collections.abc import Iterable, Sequence
@@ -11,15 +11,14 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from contracts.codec import parse_object
 from contracts.disclosure import Grant, Recipient, Release, SourceRecord, extract
-from contracts.errors import ConfigurationError, NotPermittedError, SchemaError
+from contracts.errors import NotPermittedError, SchemaError
 from contracts.explaining import Answer, Message, explain_fields, explain_message
 from contracts.fields import Form
 from contracts.ids import Code, NodeId
 from contracts.messages import Minor
-from contracts.policy import Overlay, Policy, Rule, Tightened, check_overlay, load_template, parse_overlay, parse_policy
-from contracts.policy.drafting import policy_text
+from contracts.policy import Policy, Rule, Tightened
 from contracts.policy.entries import covers
-from contracts.policy.words import Lang, need_in_words, word
+from contracts.policy.words import Lang
 from contracts.register import Role
 from gateway.main.sources import read_with_mapping
 from gateway.main.trial import shown
@@ -39,99 +38,14 @@ _SAMPLES: dict[str, Any] = {
     "place": {"country": "GT", "department": "13", "municipality": "1333", "text": "Aldea Ficticia"},
     "items": [{"type": "tattoo", "region": "forearm", "text": "una palabra de ejemplo"}],
     "consents": [{"scope": "c2", "act": "given", "from": "2026-10-15"}],
+    "attachments": [
+        {"sha256": "A" * 42 + "E", "size": 20_480, "mt": "image/jpeg", "grade": "face", "key": "A" * 43},
+        {"sha256": "A" * 42 + "I", "size": 20_480, "mt": "image/jpeg", "grade": "mark", "key": "A" * 43},
+    ],
     "phones": ["+50255550100"],
     "coordinates": {"lat": 2703110, "lon": -9821450},
     "flag": True,
 }
-
-
-def read_policy(path: Path | None) -> bytes:
-    """Return the policy of a file, JSON or readable source; the template when there is none.
-
-    Raises:
-        OSError: the file cannot be read.
-        SchemaError, MalformedError, TooLargeError: no policy.
-    """
-    data = policy_text(path.read_bytes()) if path else load_template("first-policy")
-    parse_policy(data)
-    return data
-
-
-def read_overlay(path: Path, policy: Policy) -> tuple[Overlay, tuple[str, ...]]:
-    """Return an overlay that is stricter than `policy`, and its entries that reach nothing.
-
-    Raises:
-        OSError: the file cannot be read.
-        SchemaError: no overlay, or one that is laxer.
-    """
-    overlay = parse_overlay(path.read_text(encoding="utf-8"))
-    return overlay, check_overlay(policy, overlay)
-
-
-def node_overlay(path: Path | None, policy: Policy) -> Overlay | None:
-    """Return a node's overlay, if it has one; a node that cannot read its own restrictions must not send without them.
-
-    Raises:
-        ConfigurationError: no such file, no overlay, or one that is laxer than the policy in force.
-    """
-    if path is None:
-        return None
-    try:
-        return read_overlay(path, policy)[0]
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigurationError(f"{path}: {type(error).__name__}", advice="Compruebe `overlay` en la configuración.") from None
-    except SchemaError as error:
-        advice = "Corríjalo y compruébelo: paradero policy check-overlay ARCHIVO --policy …"
-        raise ConfigurationError(f"{path}: {error}", advice=advice) from None
-
-
-# -- the matrix ------------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class MatrixRow:
-    """One field, and what each role may get of it: role → words. A role that gets nothing has no entry."""
-
-    field: str
-    label: str
-    sensitivity: str
-    cells: dict[str, str]
-
-
-def matrix(policy: Policy, record: str, lang: Lang, *, kind: str | None = None, purpose: str | None = None) -> list[MatrixRow]:
-    """Return what leaves of a record type at most, by field and recipient role, over all rules or those asked for."""
-    rows = []
-    for name, found in policy.fields_of(record).items():
-        cells: dict[str, str] = {}
-        for role in Role:
-            rules = [rule for rule in _rules(policy, record, role, kind, purpose) if Code(name) in rule.fields]
-            if rules:
-                best = min(rules, key=lambda rule: (found.forms.index(rule.fields[Code(name)]), _asks(rule, name)))
-                cells[role.value] = _cell(best, name, lang)
-        rows.append(MatrixRow(name, found.label(lang), f"S{found.sensitivity.value}", cells))
-    return rows
-
-
-def _rules(policy: Policy, record: str, role: Role, kind: str | None, purpose: str | None) -> list[Rule]:
-    return [
-        rule
-        for rule in policy.rules
-        if rule.record == record
-        and covers(rule.recipients, role)
-        and (kind is None or kind in rule.kinds)
-        and (purpose is None or purpose in rule.purposes)
-    ]
-
-
-def _asks(rule: Rule, name: str) -> int:
-    need = rule.need_of(name)
-    return 0 if need is None else 1 + (need.approvals or 0)
-
-
-def _cell(rule: Rule, name: str, lang: Lang) -> str:
-    need = need_in_words(rule.need_of(name), lang)
-    form = word("form", rule.fields[Code(name)].value, lang)
-    return f"{form} ({need})" if need else form
 
 
 # -- expectations ----------------------------------------------------------------------------------------------------------

@@ -6,16 +6,18 @@ from collections.abc import Awaitable, Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
+from contracts.attachments import is_name
 from contracts.codec import b64u_encode
 from contracts.errors import BackupRefusedError, ConfigurationError
 from contracts.leaves import LeafEvent, LeafFields
 from gateway.config import NodeConfig
 from gateway.exchange.filing import FINDING_PREFIX, REPORT_PREFIX
 from gateway.main.backup import check_file
-from gateway.main.node import Leaves, log_origin
+from gateway.main.node import Leaves
 from gateway.storage.engine import Engine, create_engine
 from gateway.storage.migrations.runner import upgrade_engine
 from gateway.storage.restoring import (
@@ -31,7 +33,7 @@ from gateway.storage.revisions import Schema
 from gateway.storage.snapshot import is_empty, is_file, load, prepare, read_file
 from keys.backups import Outer, read_frames, sync_folder
 from keys.keystore import write_durably
-from keys.notes import EPOCH_INFIX
+from keys.notes import EPOCH_INFIX, log_origin
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,11 +165,21 @@ def _put_file(config: NodeConfig, name: str, data: bytes, *, keep_trust: bool) -
     if name == "paradero.toml":
         write_durably(config.data / "paradero.toml.from-backup", data)
         return
+    if name.startswith("blobs/"):
+        _put_blob(config, name.removeprefix("blobs/"), data)
+        return
     path = (config.data / name).resolve()
     if not path.is_relative_to(config.trust.resolve()):
         raise BackupRefusedError("hay un archivo que no es del registro", advice="Use otro respaldo.")
     if not keep_trust:
         write_durably(path, data, mode=0o644)
+
+
+def _put_blob(config: NodeConfig, name: str, data: bytes) -> None:
+    if not is_name(name) or sha256(data).hexdigest() != name:
+        raise BackupRefusedError("un adjunto no es lo que dice su nombre", advice="Use otro respaldo.")
+    config.blobs.mkdir(mode=0o700, parents=True, exist_ok=True)
+    write_durably(config.blobs / name, data)
 
 
 async def _begin_again(config: NodeConfig, engines: dict[Schema, Engine], main: Outer, now: datetime) -> RestoreReport:

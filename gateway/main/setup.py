@@ -14,14 +14,14 @@ from contracts.ids import NodeId
 from contracts.leaves import LeafEvent, LeafFields
 from contracts.register import Ed25519Jwk, KeysetLog, MemberEntry, MemberStatus, Role
 from gateway.config import FEDERATION_PATH, NodeConfig, load_config
-from gateway.main.node import Leaves, SystemClock, log_origin
+from gateway.main.node import Leaves, SystemClock
 from gateway.storage.engine import create_engine
 from gateway.storage.migrations.runner import upgrade, upgrade_async
 from gateway.storage.revisions import Schema
 from gateway.storage.unit_of_work import unit_of_work_factory
 from keys.keystore import create_identity_file, save_node_keys, write_durably
 from keys.model import NodeKeys, generate_node_keys
-from keys.notes import verifier_key
+from keys.notes import log_origin, verifier_key
 from keys.register.ceremony import EnrolmentRequest, identity_fingerprint, make_keyset
 from keys.tls import pin, self_signed_certificate
 

@@ -1,23 +1,18 @@
 """The one crossing to adapters: source files in, rows out."""
 
 from collections.abc import Callable
-from datetime import date, datetime, timedelta, timezone
+from datetime import datetime
 from pathlib import Path
 
+from adapters.attached.cleaning import clean_attachment
 from adapters.registry import ADAPTERS
 from contracts.adapter import RowOutcome, SourceReading, SourceRefusedError
+from contracts.calendars import day_in_guatemala
 from contracts.errors import SchemaError
 from contracts.messages.reports import Channel
 from gateway.config import NodeConfig
 from gateway.console.operations import Reading, SourceRow
 from gateway.exchange.ports import Clock
-
-_GUATEMALA = timezone(timedelta(hours=-6))
-
-
-def local_day(now: datetime) -> date:
-    """Return the day at the desk: Guatemala has no daylight saving time."""
-    return now.astimezone(_GUATEMALA).date()
 
 
 def source_reader(config: NodeConfig, clock: Clock) -> Callable[[str, str, bytes], Reading]:
@@ -34,7 +29,7 @@ def source_reader(config: NodeConfig, clock: Clock) -> Callable[[str, str, bytes
     return read
 
 
-def read_with_mapping(path: Path, data: bytes, now: datetime) -> Reading:
+def read_with_mapping(path: Path, data: bytes, now: datetime, *, shown: int = 0) -> Reading:
     """Read a source file with a mapping file, in the adapter's sandbox.
 
     Raises:
@@ -43,7 +38,7 @@ def read_with_mapping(path: Path, data: bytes, now: datetime) -> Reading:
     adapter = ADAPTERS["tabular"]
     try:
         mapping = adapter.load(path)
-        reading = adapter.read(mapping, data, local_day(now))
+        reading = adapter.read(mapping, data, day_in_guatemala(now), shown)
     except SourceRefusedError as error:
         raise refusal(error) from None
     return Reading(
@@ -58,6 +53,21 @@ def read_with_mapping(path: Path, data: bytes, now: datetime) -> Reading:
     )
 
 
+def cleaned(data: bytes) -> tuple[str, bytes]:
+    """Return the media type and the bytes of a picture or PDF, drawn or written anew in the adapter's sandbox.
+
+    Raises:
+        SchemaError: it was refused; says why and what to do, nothing of what is in it.
+    """
+    try:
+        found = clean_attachment(data)
+    except SourceRefusedError as error:
+        refused = SchemaError(error.what)
+        refused.advice = error.advice
+        raise refused from None
+    return found.media_type, found.content
+
+
 def refusal(error: SourceRefusedError) -> SchemaError:
     """Return what people are told of a refused file or mapping: its code, what happened and why; what to do beside it."""
     refused = SchemaError(str(error))
@@ -67,5 +77,6 @@ def refusal(error: SourceRefusedError) -> SchemaError:
 
 def _rows(reading: SourceReading) -> tuple[SourceRow, ...]:
     return tuple(
-        SourceRow(row.row, RowOutcome(row.outcome).value, row.reasons, row.records, row.content) for row in reading.rows
+        SourceRow(row.row, RowOutcome(row.outcome).value, row.reasons, row.records, row.content, row.original)
+        for row in reading.rows
     )

@@ -98,7 +98,9 @@ async def _first_register(client: RegisterClient, clock: Clock) -> Refresh:
         except PeerUnavailableError as error:
             log.warning("register-out-of-reach", exc_info=error)
             await clock.sleep(1.0)
-    raise ConfigurationError("the register cannot be fetched", advice="Check [register] mirrors and tls_pin, and the network.")
+    raise ConfigurationError(
+        "no se pudo traer el registro de la red", advice="Compruebe [register] mirrors y tls_pin, y que haya red."
+    )
 
 
 def register_fetch(config: NodeConfig, transport: Transport) -> Fetch:

@@ -13,9 +13,10 @@ from contracts.ids import Code
 from gateway.exchange.ports import StagedLeaf
 from gateway.people.desk import PeopleDesk
 from gateway.people.errors import InvalidError, NotAllowedError, SignedOutError, TakenError, UnknownError, WrongCredentialsError
-from gateway.people.ports import Invitation, Login, PeopleWork, Person, PersonId, PersonState, Post
+from gateway.people.ids import Login, PersonId
+from gateway.people.ports import Invitation, PeopleWork, Person, PersonState, Post
 from gateway.people.roles import OFFICE_ROLES, Role, compatible
-from gateway.people.sign_in import Knock, Principal, SignedIn, open_session
+from gateway.people.sign_in import Knock, Principal, SignedIn, second, settled
 from keys.passwords import new_secret, secret_digest
 
 SHORTEST, LONGEST = 12, 256
@@ -69,6 +70,7 @@ async def recover(login: str, desk: PeopleDesk) -> Invited:
         await _out(person, work)
         await work.persons.set_password(person.person_id, None)
         await work.persons.set_state(person.person_id, PersonState.INVITED)
+        await _no_factors(person, work)  # nobody else could, for the last who administers; who is at the machine has the keys
         invited = await _invite(person, work, desk)
         await work.audit.stage([desk.leaf("user.recover", now=now, actor=None, subject=person.person_id)])
     return invited
@@ -108,7 +110,7 @@ async def invite(login: str, by: Principal, desk: PeopleDesk) -> Invited:
         NotAllowedError: it is one's own.
     """
     async with desk.begin() as work:
-        person = await _other(login, by, work)
+        person = await other(login, by, work)
         if person.state is PersonState.DISABLED:
             raise TakenError("Esa cuenta está deshabilitada.", advice="Primero: `paradero user enable`.")
         await _out(person, work)
@@ -125,6 +127,7 @@ async def accept(login: str, code: str, password: str, knock: Knock, desk: Peopl
 
     Raises:
         WrongCredentialsError: no such invitation for that login, or it has expired or was used.
+        CodeNeededError: the password is chosen; whoever had a second factor before still has it, and shows it.
         InvalidError: not a password; the invitation is not used up.
     """
     digest, now = secret_digest(code), desk.clock.now()
@@ -140,7 +143,8 @@ async def accept(login: str, code: str, password: str, knock: Knock, desk: Peopl
         await work.persons.set_password(person.person_id, kept)
         await work.persons.set_state(person.person_id, PersonState.ENABLED)
         await work.audit.stage([desk.leaf("user.password", now=now, actor=desk.pseudonym(person.person_id))])
-        return await open_session(person, knock, work, desk)
+        found = await second(person, "", knock, work, desk)
+    return settled(found, desk)
 
 
 async def change_password(current: str, new: str, by: Principal, desk: PeopleDesk) -> None:
@@ -166,6 +170,25 @@ async def change_password(current: str, new: str, by: Principal, desk: PeopleDes
     desk.nudge_log()
 
 
+async def reset_factors(login: str, by: Principal, desk: PeopleDesk) -> None:
+    """Take away whatever somebody has beside a password, unseen: they lost it. Their sessions end; they add another.
+
+    Raises:
+        UnknownError, NotAllowedError: no such account; one's own.
+        TakenError: they have nothing beside a password.
+    """
+    async with desk.begin() as work:
+        person = await other(login, by, work)
+        held = await work.factors.held(person.person_id)
+        if not held.any and not held.recovery:
+            raise TakenError("Esa persona no tiene segunda prueba.", advice="No hace falta nada.")
+        await _no_factors(person, work)
+        await work.sessions.end_all(person.person_id)
+        leaf = desk.leaf("user.factors-reset", now=desk.clock.now(), actor=by.actor, subject=person.person_id)
+        await work.audit.stage([leaf])
+    desk.nudge_log()
+
+
 async def disable(login: str, by: Principal, desk: PeopleDesk) -> None:
     """Shut an account: at once, sessions too.
 
@@ -173,7 +196,7 @@ async def disable(login: str, by: Principal, desk: PeopleDesk) -> None:
         UnknownError, NotAllowedError, TakenError: no such account; one's own or the last administrator's; it is shut.
     """
     async with desk.begin() as work:
-        person = await _other(login, by, work)
+        person = await other(login, by, work)
         if person.state is PersonState.DISABLED:
             raise TakenError("Esa cuenta ya está deshabilitada.", advice="No hace falta nada.")
         await work.persons.set_state(person.person_id, PersonState.DISABLED)
@@ -189,7 +212,7 @@ async def enable(login: str, by: Principal, desk: PeopleDesk) -> Invited:
         UnknownError, NotAllowedError, TakenError: no such account; one's own; it is not shut.
     """
     async with desk.begin() as work:
-        person = await _other(login, by, work)
+        person = await other(login, by, work)
         if person.state is not PersonState.DISABLED:
             raise TakenError("Esa cuenta no está deshabilitada.", advice="Para una clave nueva: `paradero user invite`.")
         await work.persons.set_password(person.person_id, None)
@@ -208,7 +231,7 @@ async def set_posts(login: str, posts: Iterable[str], by: Principal, desk: Peopl
     """
     wanted, now = parse_posts(posts), desk.clock.now()
     async with desk.begin() as work:
-        person = await _other(login, by, work)
+        person = await other(login, by, work)
         await _check_posts(wanted, work)
         await work.persons.set_posts(person.person_id, wanted, now=now)
         await work.sessions.end_all(person.person_id)
@@ -285,7 +308,7 @@ def _name(text: str) -> str:
     return name
 
 
-async def _other(login: str, by: Principal, work: PeopleWork) -> Person:
+async def other(login: str, by: Principal, work: PeopleWork) -> Person:
     """Return the account of a login; not one's own. Looks, under a lock, that whoever asks administers the node still.
 
     Two administrators who shut each other out at once would leave nobody.
@@ -307,6 +330,11 @@ async def _out(person: Person, work: PeopleWork) -> None:
     """End all that lets somebody in by what they had until now."""
     await work.sessions.end_all(person.person_id)
     await work.sessions.forget(person.person_id)
+
+
+async def _no_factors(person: Person, work: PeopleWork) -> None:
+    await work.factors.forget(person.person_id)
+    await work.persons.factor_due(person.person_id, None)  # as somebody new: there is time to add another
 
 
 async def _self(by: Principal, work: PeopleWork) -> Person:

@@ -10,7 +10,10 @@ from contracts.ids import ActorPseudonym, uuid7
 from contracts.leaves import LeafEvent, LeafFields
 from gateway.exchange.ports import Clock, LeafBuilder, Randomness, StagedLeaf
 from gateway.people.errors import WaitError
-from gateway.people.ports import BeginPeopleWork, HolidaySource, Passwords, PeopleReader, PersonId
+from gateway.people.ids import PersonId
+from gateway.people.institution_ports import Institution
+from gateway.people.ports import BeginPeopleWork, HolidaySource, Passwords, PeopleReader, SecretKeeper
+from keys.passkeys import RelyingParty
 from keys.passwords import hash_password, outdated, verify_password
 from keys.pseudonyms import Pseudonyms
 
@@ -27,6 +30,10 @@ class Limits:
     session: timedelta = timedelta(hours=8)
     fresh: timedelta = timedelta(minutes=5)
     invitation: timedelta = timedelta(hours=24)
+    require_factor: bool = False
+    """Whether those who may disclose, decide on people or run the node need more than a password (`roles.TWO_FACTORS`)."""
+    factor_grace: timedelta = timedelta(days=7)
+    """How long after they first came in a password alone is enough all the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +51,11 @@ class PeopleDesk:
     bucket: Callable[[str], bytes]
     """A keyed digest: equal text, equal digest on this node; tells nobody else anything."""
     holidays: HolidaySource
+    secrets: SecretKeeper
+    site: RelyingParty
+    """Where the pages of this node are, as configured: passkeys are for that place alone."""
+    institution: Institution | None = None
+    """The ministry's own sign-in, where this node uses one."""
     limits: Limits = field(default_factory=Limits)
 
     def new_person_id(self, now: datetime) -> PersonId:

@@ -6,6 +6,7 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from contracts.calendars import CalendarError, Holidays, OfficeCalendar, Opening, Week, week
+from contracts.errors import FaultError
 from contracts.ids import Code
 from gateway.people.desk import PeopleDesk
 from gateway.people.errors import InvalidError, TakenError, UnknownError
@@ -110,6 +111,22 @@ async def calendar_of(office: Office, now: datetime, desk: PeopleDesk) -> Office
     years = range(now.year - 1, now.year + _YEARS_AHEAD + 1)
     days = await desk.holidays(office.calendar, years)
     return OfficeCalendar(_zone(office.zone), office.week, Holidays(frozenset(years), days))
+
+
+async def calendar_at(code: Code | None, desk: PeopleDesk) -> OfficeCalendar | None:
+    """Return when an open office works; of work that is nobody's, when an office that takes such work does.
+
+    None where there is no such office, or its holidays cannot be known.
+    """
+    offices = [office for office in await desk.reader.offices() if office.closed_at is None]
+    unclaimed = [office for office in offices if office.takes_inbox]
+    found = next((office for office in offices if office.code == code), unclaimed[0] if unclaimed else None)
+    if found is None:
+        return None
+    try:
+        return await calendar_of(found, desk.clock.now(), desk)
+    except (CalendarError, FaultError):
+        return None
 
 
 def parse_hours(text: str) -> Week:

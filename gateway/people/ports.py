@@ -3,7 +3,6 @@
 Times are aware UTC datetimes here. Every method of a store runs inside the unit's transaction.
 """
 
-import re
 from collections.abc import Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
@@ -12,23 +11,11 @@ from enum import StrEnum
 from typing import Protocol
 
 from contracts.calendars import Week
-from contracts.ids import Code, Identifier
+from contracts.ids import Code
 from gateway.exchange.ports import AuditStage
+from gateway.people.factor_ports import Factors, Held, Method, Step, Steps, Use
+from gateway.people.ids import Login, PersonId
 from gateway.people.roles import Role
-
-
-class PersonId(Identifier):
-    """A person who works or worked here: UUIDv7, never used twice. Identity is this and nothing else."""
-
-    pattern = re.compile(r"[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}")
-    max_length = 36
-
-
-class Login(Identifier):
-    """What a person types to sign in: lower case letters and digits, joined by ``. - _``. One person's for ever."""
-
-    pattern = re.compile(r"[a-z][a-z0-9]*(?:[._-][a-z0-9]+)*")
-    max_length = 40
 
 
 class PersonState(StrEnum):
@@ -61,6 +48,8 @@ class Person:
     password: str | None
     created_at: datetime
     signed_in_at: datetime | None
+    factor_due_at: datetime | None = None
+    """Until when they may work here with a password alone, where this node asks for more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +61,9 @@ class Session:
     created_at: datetime
     used_at: datetime
     expires_at: datetime
+    method: Method = Method.PASSWORD
+    pages: bool = False
+    """Whether a browser holds it; a program on a command line otherwise."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +99,10 @@ class Office:
     """Whether work that comes in for nobody in particular is this office's too."""
     closed_at: datetime | None
 
+    def name(self, lang: str) -> str:
+        """Return what it is called in a language."""
+        return self.name_en if lang == "en" else self.name_es
+
 
 class Persons(Protocol):
     """Accounts, their posts, and what lets them in."""
@@ -139,6 +135,10 @@ class Persons(Protocol):
         """Note when somebody last came in."""
         ...
 
+    async def factor_due(self, person_id: PersonId, due: datetime | None) -> None:
+        """Say until when a password alone is enough for somebody."""
+        ...
+
     async def posts(self, person_id: PersonId) -> frozenset[Post]:
         """Return what a person is, and where."""
         ...
@@ -167,8 +167,16 @@ class Sessions(Protocol):
         """End every session of a person; return how many there were."""
         ...
 
+    async def end_others(self, person_id: PersonId, digest: bytes) -> int:
+        """End every session of a person but one; return how many there were."""
+        ...
+
+    async def strengthen(self, digest: bytes, method: Method) -> None:
+        """Note that whoever holds a session has shown more since it was opened."""
+        ...
+
     async def forget(self, person_id: PersonId) -> None:
-        """Forget a person's devices and invitation."""
+        """Forget a person's devices, invitation and steps under way."""
         ...
 
     async def used(self, digest: bytes, *, now: datetime) -> None:
@@ -243,8 +251,16 @@ class Approvals(Protocol):
         """Note a person's yes; False when that person had given it."""
         ...
 
-    async def given(self, subject: str) -> frozenset[PersonId]:
-        """Return the persons who said yes."""
+
+class CalendarLinks(Protocol):
+    """The secret addresses of people's deadlines: one a person, by digest."""
+
+    async def put(self, person_id: PersonId, digest: bytes, nonce: bytes, *, now: datetime) -> None:
+        """File a person's, in place of any earlier one."""
+        ...
+
+    async def drop(self, person_id: PersonId) -> bool:
+        """Forget a person's; False when there was none."""
         ...
 
 
@@ -262,6 +278,16 @@ class PeopleWork(Protocol):
         ...
 
     @property
+    def factors(self) -> Factors:
+        """What people have beside a password."""
+        ...
+
+    @property
+    def steps(self) -> Steps:
+        """Steps of coming in that are under way."""
+        ...
+
+    @property
     def failures(self) -> FailureCounts:
         """Failed sign-ins."""
         ...
@@ -274,6 +300,11 @@ class PeopleWork(Protocol):
     @property
     def approvals(self) -> Approvals:
         """Approvals."""
+        ...
+
+    @property
+    def calendar_links(self) -> CalendarLinks:
+        """Secret addresses of deadlines."""
         ...
 
     @property
@@ -294,18 +325,54 @@ class Listed:
 
 
 class PeopleReader(Protocol):
-    """Reads on the read engine (DESIGN ruling 20)."""
+    """Reads on the read engine."""
 
     async def session(self, digest: bytes) -> tuple[Session, Person, frozenset[Post]] | None:
         """Return a session, whose it is, and what that person is."""
+        ...
+
+    async def held(self, person_id: PersonId) -> Held:
+        """Return what somebody has beside a password."""
+        ...
+
+    async def step(self, holder: bytes, use: Use, *, now: datetime) -> Step | None:
+        """Return a step under way."""
+        ...
+
+    async def sessions(self, person_id: PersonId) -> Sequence[Session]:
+        """Return a person's sessions, the newest first; those that are over may be among them."""
         ...
 
     async def people(self) -> Sequence[Listed]:
         """Return every account, by login."""
         ...
 
+    async def calendar_nonce(self, person_id: PersonId) -> bytes | None:
+        """Return what, with the vault's key, makes the secret address of a person's deadlines; None: there is none."""
+        ...
+
+    async def calendar_owner(self, digest: bytes) -> Listed | None:
+        """Return whose secret address of deadlines it is."""
+        ...
+
     async def offices(self) -> Sequence[Office]:
         """Return every office, by code."""
+        ...
+
+
+class SecretKeeper(Protocol):
+    """Seals what must be read again and never by a thief of the database. `use` binds it to one person and purpose."""
+
+    def seal_secret(self, use: str, secret: bytes) -> bytes:
+        """Return a secret sealed."""
+        ...
+
+    def open_secret(self, use: str, sealed: bytes) -> bytes:
+        """Return what `seal_secret` sealed.
+
+        Raises:
+            StorageError: changed, or sealed for another use.
+        """
         ...
 
 

@@ -46,16 +46,40 @@ class Permission(StrEnum):
     CASES_READ = "cases.read"
     EVIDENCE_EXPORT = "evidence.export"
     APPROVE = "approvals.give"
+    REQUESTS_READ = "requests.read"
+    REQUESTS_ANSWER = "requests.answer"
+    WORK_READ = "work.read"
+    WORK_TAKE = "work.take"
+    WORK_MOVE = "work.move"
+    REFERRALS_SEND = "referrals.send"
+    FINDINGS_SEND = "findings.send"
     OUTBOX_READ = "outbox.read"
     OUTBOX_OPERATE = "outbox.operate"
     ALARMS_READ = "alarms.read"
     FEDERATION_READ = "federation.read"
     FEDERATION_POLL = "federation.poll"
+    LINKS_TEST = "links.test"
     RESTORE_OPERATE = "restore.operate"
     PEOPLE_READ = "people.read"
     PEOPLE_MANAGE = "people.manage"
     OFFICES_READ = "offices.read"
+    DIAGNOSIS_READ = "diagnosis.read"
+    SOURCES_READ = "sources.read"
+    SOURCES_TRY = "sources.try"
     OFFICES_MANAGE = "offices.manage"
+    CONSENTS_RECORD = "consents.record"
+    ERASURE_READ = "erasure.read"
+    ERASURE_RUN = "erasure.run"
+    CASES_CLOSE = "cases.close"
+    WINDOWS_ASK = "windows.ask"
+    WINDOWS_READ = "windows.read"
+    OVERSIGHT_READ = "oversight.read"
+    NOTICES_READ = "notices.read"
+    NOTICES_MANAGE = "notices.manage"
+    STATISTICS_READ = "statistics.read"
+    SHEETS_READ = "sheets.read"
+    SHEETS_PUBLISH = "sheets.publish"
+    SHEETS_WITHDRAW = "sheets.withdraw"
 
 
 _CLERK, _OFFICER, _HEAD = Role.DESK_CLERK, Role.OFFICER, Role.OFFICE_HEAD
@@ -75,16 +99,40 @@ PERMISSIONS: Mapping[Permission, frozenset[Role]] = {
     Permission.CASES_READ: frozenset({_OFFICER, _HEAD}),
     Permission.EVIDENCE_EXPORT: frozenset({_OFFICER, _HEAD}),
     Permission.APPROVE: frozenset({_OFFICER, _HEAD}),
+    Permission.REQUESTS_READ: frozenset({_OFFICER, _HEAD}),
+    Permission.REQUESTS_ANSWER: frozenset({_OFFICER, _HEAD}),
+    Permission.WORK_READ: frozenset({_OFFICER, _HEAD}),
+    Permission.WORK_TAKE: frozenset({_OFFICER, _HEAD}),
+    Permission.WORK_MOVE: frozenset({_HEAD}),
+    Permission.REFERRALS_SEND: frozenset({_OFFICER, _HEAD}),
+    Permission.FINDINGS_SEND: frozenset({_OFFICER, _HEAD}),
     Permission.OUTBOX_READ: frozenset({_OFFICER, _HEAD, _ADMIN}),
     Permission.OUTBOX_OPERATE: frozenset({_ADMIN}),
     Permission.ALARMS_READ: frozenset({_OFFICER, _HEAD, _DATA, _ADMIN, _AUDIT}),
     Permission.FEDERATION_READ: _PEOPLE - {_CLERK},
     Permission.FEDERATION_POLL: frozenset({_ADMIN, _REGISTRY}),
+    Permission.LINKS_TEST: frozenset({_ADMIN}),
     Permission.RESTORE_OPERATE: frozenset({_ADMIN}),
     Permission.PEOPLE_READ: frozenset({_HEAD, _ADMIN}),
     Permission.PEOPLE_MANAGE: frozenset({_ADMIN}),
     Permission.OFFICES_READ: _PEOPLE,
+    Permission.DIAGNOSIS_READ: frozenset({_ADMIN}),
+    Permission.SOURCES_READ: frozenset({_CLERK, _OFFICER, _HEAD, _DATA, _ADMIN}),
+    Permission.SOURCES_TRY: frozenset({_CLERK, _OFFICER, _HEAD, _ADMIN}),
     Permission.OFFICES_MANAGE: frozenset({_ADMIN}),
+    Permission.CONSENTS_RECORD: frozenset({_OFFICER, _HEAD}),
+    Permission.ERASURE_READ: frozenset({_HEAD, _DATA, _ADMIN, _AUDIT}),
+    Permission.ERASURE_RUN: frozenset({_DATA}),
+    Permission.CASES_CLOSE: frozenset({_OFFICER, _HEAD}),
+    Permission.WINDOWS_ASK: frozenset({_OFFICER, _HEAD}),
+    Permission.WINDOWS_READ: frozenset({_OFFICER, _HEAD}),
+    Permission.OVERSIGHT_READ: frozenset({_HEAD, _DATA, _AUDIT}),
+    Permission.NOTICES_READ: frozenset({_DATA, _ADMIN}),
+    Permission.NOTICES_MANAGE: frozenset({_ADMIN}),
+    Permission.STATISTICS_READ: frozenset({_HEAD, _DATA, _ADMIN, _REGISTRY, _AUDIT}),
+    Permission.SHEETS_READ: frozenset({_OFFICER, _HEAD}),
+    Permission.SHEETS_PUBLISH: frozenset({_OFFICER, _HEAD}),
+    Permission.SHEETS_WITHDRAW: frozenset({_OFFICER, _HEAD}),
 }
 
 ABOUT_CASES = frozenset(
@@ -94,6 +142,20 @@ ABOUT_CASES = frozenset(
         Permission.CASES_READ,
         Permission.EVIDENCE_EXPORT,
         Permission.APPROVE,
+        Permission.REQUESTS_READ,
+        Permission.REQUESTS_ANSWER,
+        Permission.WORK_READ,
+        Permission.WORK_TAKE,
+        Permission.WORK_MOVE,
+        Permission.REFERRALS_SEND,
+        Permission.FINDINGS_SEND,
+        Permission.CONSENTS_RECORD,
+        Permission.CASES_CLOSE,
+        Permission.WINDOWS_ASK,
+        Permission.WINDOWS_READ,
+        Permission.SHEETS_READ,
+        Permission.SHEETS_PUBLISH,
+        Permission.SHEETS_WITHDRAW,
     }
 )
 """What shows or moves the content of cases."""
@@ -103,19 +165,44 @@ ACTS = frozenset(
         Permission.REPORTS_SEND,
         Permission.EVIDENCE_EXPORT,
         Permission.APPROVE,
+        Permission.REQUESTS_ANSWER,
+        Permission.WORK_TAKE,
+        Permission.WORK_MOVE,
+        Permission.REFERRALS_SEND,
+        Permission.FINDINGS_SEND,
         Permission.OUTBOX_OPERATE,
         Permission.FEDERATION_POLL,
+        Permission.LINKS_TEST,
+        Permission.SOURCES_TRY,
         Permission.RESTORE_OPERATE,
         Permission.PEOPLE_MANAGE,
         Permission.OFFICES_MANAGE,
+        Permission.CONSENTS_RECORD,
+        Permission.ERASURE_RUN,
+        Permission.CASES_CLOSE,
+        Permission.WINDOWS_ASK,
+        Permission.NOTICES_MANAGE,
+        Permission.SHEETS_PUBLISH,
+        Permission.SHEETS_WITHDRAW,
     }
 )
 """What changes something or takes something out; the rest only looks."""
 
 SENSITIVE = frozenset(
-    {Permission.EVIDENCE_EXPORT, Permission.RESTORE_OPERATE, Permission.PEOPLE_MANAGE, Permission.OFFICES_MANAGE}
+    {
+        Permission.EVIDENCE_EXPORT,
+        Permission.RESTORE_OPERATE,
+        Permission.PEOPLE_MANAGE,
+        Permission.OFFICES_MANAGE,
+        Permission.ERASURE_RUN,
+        Permission.NOTICES_MANAGE,
+        Permission.SHEETS_PUBLISH,
+    }
 )
 """What a person must have signed in for a short while ago: a terminal left alone must not be enough."""
+
+TWO_FACTORS = frozenset({Role.OFFICER, Role.OFFICE_HEAD, Role.DATA_PROTECTION, Role.NODE_ADMIN, Role.NETWORK_REGISTRY})
+"""Of whom a node that asks for more than a password asks it: who may disclose, erase, or decide on people and the network."""
 
 _APART = (
     (frozenset({Role.NODE_ADMIN}), OFFICE_ROLES),

@@ -30,7 +30,7 @@ class Bucket:
 
 def waiting(known: Failures | None, now: datetime) -> int:
     """Return the whole seconds still to wait; 0 when an attempt may be looked at now."""
-    if known is None:
+    if known is None or known.until <= known.last_at:  # it cost nothing: who asked a moment before and comes after it goes on
         return 0
     left = known.until - now
     if left > LONGEST:  # nobody sets that: the clock was ahead when it was written

@@ -28,4 +28,5 @@ def _row(leaf: StagedLeaf) -> dict[str, object]:
         "event": leaf.event,
         "message_id": leaf.message_id,
         "peer": leaf.peer,
+        "subject": leaf.subject,
     }

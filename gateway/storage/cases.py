@@ -49,6 +49,7 @@ class SqlCases:
                 alias=CaseAlias(row.alias) if row.alias else None,
                 folio=Folio(row.folio) if row.folio else None,
                 opened_at=from_ms(row.opened_ms),
+                same_as=ThreadId(row.same_as) if row.same_as else None,
             )
             for row in rows
         }
@@ -64,6 +65,15 @@ class SqlCases:
         """Move a case; a folio once set stays."""
         change = {"state": state} if folio is None else {"state": state, "folio": func.coalesce(cases.c.folio, folio)}
         await self._connection.execute(update(cases).where(cases.c.thread_id == thread_id).values(**change))
+
+    async def same_person(self, thread_id: ThreadId, same_as: ThreadId | None) -> None:
+        """Note in which case the person of this one is searched for; None: in this one again."""
+        await self._connection.execute(update(cases).where(cases.c.thread_id == thread_id).values(same_as=same_as))
+
+    async def with_same_person(self, thread_id: ThreadId) -> Sequence[ThreadId]:
+        """Return the cases that say so of this one."""
+        rows = await self._connection.execute(select(cases.c.thread_id).where(cases.c.same_as == thread_id))
+        return [ThreadId(row) for row in rows.scalars()]
 
     async def next_folios(self, prefix: str, year: int, count: int) -> Sequence[Folio]:
         """Return the next numbers of `year`; part of the transaction, so that only a restore leaves a gap."""

@@ -63,7 +63,7 @@ def create_engine(url: str, *, creator: Creator | None = None, disk_failed: Disk
 
 
 def create_read_engine(url: str, *, creator: Creator | None = None) -> AsyncEngine:
-    """Return an engine for reading (console, commands): it never waits for writers (DESIGN ruling 20)."""
+    """Return an engine for reading (console, commands): it never waits for writers."""
     engine = _create(url, creator)
     if engine.dialect.name == "sqlite":
         event.listen(engine.sync_engine, "begin", _begin_deferred)
@@ -109,8 +109,14 @@ def _configure_sqlite(connection: DBAPIConnection, _record: ConnectionPoolEntry)
 
 def _begin_immediate(connection: Connection) -> None:
     # An upgrade from read to write does not wait for busy_timeout.
-    connection.exec_driver_sql("BEGIN IMMEDIATE")
+    if _transactional(connection):
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
 
 
 def _begin_deferred(connection: Connection) -> None:
-    connection.exec_driver_sql("BEGIN")
+    if _transactional(connection):
+        connection.exec_driver_sql("BEGIN")
+
+
+def _transactional(connection: Connection) -> bool:
+    return connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT"  # VACUUM refuses to run inside one

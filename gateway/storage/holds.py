@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from contracts.ids import ActorPseudonym, Code, MessageId, ThreadId
 from gateway.exchange.case_ports import HeldText, HoldState
 from gateway.storage.case_tables import held_texts, never_to
+from gateway.storage.people_tables import approvals
 from gateway.storage.rows import from_ms, insert_new, insert_or_change, to_ms
 
 
@@ -41,6 +42,11 @@ class SqlHolds:
         statement = select(held_texts).where(held_texts.c.state == HoldState.HELD).order_by(held_texts.c.held_ms).limit(limit)
         return [_text(row) for row in await self._connection.execute(statement)]
 
+    async def of_message(self, message_id: MessageId) -> Sequence[HeldText]:
+        """Return the texts of one message, by place."""
+        statement = select(held_texts).where(held_texts.c.message_id == message_id).order_by(held_texts.c.place)
+        return [_text(row) for row in await self._connection.execute(statement)]
+
     async def decide(self, message_id: MessageId, place: str, state: HoldState, *, by: ActorPseudonym, now: datetime) -> bool:
         """Release or discard a held text; the first decision counts."""
         here = and_(held_texts.c.message_id == message_id, held_texts.c.place == place, held_texts.c.state == HoldState.HELD)
@@ -56,6 +62,19 @@ class SqlHolds:
         # A rule lifted in this very millisecond is set again, not silently left lifted.
         again = insert_or_change(self._connection, never_to, ("reason", "set_by", "lifted_by", "lifted_ms"))
         await self._connection.execute(again.values(row | {"lifted_by": None, "lifted_ms": None}))
+
+    async def since(self, case_ref: str, target: str) -> datetime | None:
+        """Return since when a rule is in force; None when there is none."""
+        statement = select(never_to.c.set_ms).where(_standing(case_ref, target))
+        found = (await self._connection.execute(statement)).scalar_one_or_none()
+        return None if found is None else from_ms(found)
+
+    async def agree(self, subject: str, person: str, *, now: datetime, since: datetime) -> frozenset[str]:
+        """Note that a person agrees (again); return everybody who has since a moment."""
+        row = {"subject": subject, "person_id": person, "given_ms": to_ms(now)}
+        await self._connection.execute(insert_or_change(self._connection, approvals, ("given_ms",)).values(row))
+        recent = and_(approvals.c.subject == subject, approvals.c.given_ms >= to_ms(since))
+        return frozenset((await self._connection.execute(select(approvals.c.person_id).where(recent))).scalars())
 
     async def lift(self, case_ref: str, target: str, *, by: ActorPseudonym, now: datetime) -> bool:
         """End a rule; that there was one stays."""

@@ -11,8 +11,9 @@ from contracts.ids import MessageId, NodeId, ThreadId
 from gateway.exchange.ports import Arrival, InboxItem, InboxKey, Received, SeenMessage
 from gateway.exchange.states import TRANSITIONS, InboxState
 from gateway.storage.audit import SqlAuditStage
+from gateway.storage.erasure_tables import received_records
 from gateway.storage.restores import ABOUT_RESTORES, reconciled
-from gateway.storage.rows import from_ms, insert_many, insert_new, leased_to, reached, times, to_ms
+from gateway.storage.rows import from_ms, insert_many, insert_new, leased_to, maybe_to_ms, reached, times, to_ms
 from gateway.storage.tables import inbox, seen
 
 RELEASED_ATTEMPTS = 2
@@ -46,6 +47,9 @@ class SqlInbox:
         fresh = frozenset(InboxKey(NodeId(row.sender), MessageId(row.message_id)) for row in rows)
         kept = [arrival for arrival in dict.fromkeys(arrivals) if arrival.key in fresh and unique[arrival.key] is arrival]
         await insert_many(self._connection, inbox, [_inbox_row(arrival) for arrival in kept])
+        records = [row for arrival in kept for row in _record_rows(arrival)]
+        if records:  # an id that came before stays with the message it came in
+            await self._connection.execute(insert_new(self._connection, received_records), records)
         await SqlAuditStage(self._connection).stage([arrival.leaf for arrival in kept])
         return fresh
 
@@ -112,6 +116,14 @@ class SqlInbox:
         )
         rows = await self._connection.execute(statement)
         return [Received(MessageId(row.message_id), ThreadId(row.thread_id), row.body, row.receipt) for row in rows]
+
+    async def kept(self, key: InboxKey) -> Received | None:
+        """Return one message as we keep it; None when no such message came."""
+        both = and_(inbox.c.sender == seen.c.sender, inbox.c.message_id == seen.c.message_id)
+        here = and_(inbox.c.sender == key.sender, inbox.c.message_id == key.message_id)
+        statement = select(inbox.c.message_id, inbox.c.thread_id, inbox.c.body, seen.c.receipt).join(seen, both).where(here)
+        row = (await self._connection.execute(statement)).one_or_none()
+        return None if row is None else Received(MessageId(row.message_id), ThreadId(row.thread_id), row.body, row.receipt)
 
     async def _release(self, keys: Sequence[InboxKey], owner: str, **values: object) -> frozenset[InboxKey]:
         ids: dict[NodeId, list[MessageId]] = {}
@@ -182,4 +194,14 @@ def _inbox_row(arrival: Arrival) -> dict[str, object]:
         "due_ms": to_ms(arrival.received_at),
         "received_ms": to_ms(arrival.received_at),
         "expires_ms": to_ms(arrival.expires_at),
+        "retain_ms": maybe_to_ms(arrival.retain_until),
     }
+
+
+def _record_rows(arrival: Arrival) -> list[dict[str, object]]:
+    came: dict[str, object] = {
+        "sender": arrival.key.sender,
+        "message_id": arrival.key.message_id,
+        "thread_id": arrival.thread_id,
+    }
+    return [came | {"record_id": record} for record in arrival.records]

@@ -1,14 +1,15 @@
 """The audit log's tables: one sequencer gives staged leaves their index; checkpoints; proofs (SPEC 7.2)."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Integer, bindparam, delete, func, select, tuple_, update
+from sqlalchemy import Integer, bindparam, delete, func, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts.errors import StorageError
+from contracts.leaves import LeafEvent
 from gateway.storage.rows import from_json, insert_many, insert_new, to_ms
 from gateway.storage.tables import checkpoints, cosignatures, leaf_staging, leaves, log_epochs, log_head, tree_nodes
 from gateway.storage.unit_of_work import typed_errors
@@ -32,6 +33,7 @@ class LoggedLeaf:
     message_id: str | None
     peer: str | None
     epoch: int = FIRST_EPOCH
+    subject: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +54,28 @@ class Epoch:
     number: int
     size: int
     origin: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class LogCheck:
+    """What a full check found. `first_bad` is the index of the first entry that does not agree, in the log `origin`.
+
+    `after` is the time of the last entry before it that does, `at` the one the bad entry itself gives where it still opens:
+    Unix seconds.
+    """
+
+    ok: bool
+    size: int
+    checkpoints: int
+    problem: str = ""
+    first_bad: int | None = None
+    origin: str | None = None
+    at: int | None = None
+    after: int | None = None
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return it for programs."""
+        return asdict(self)
 
 
 class SqlLog:
@@ -146,7 +170,20 @@ class SqlLog:
         """Return the leaves about one message, oldest first."""
         statement = select(leaves).where(leaves.c.message_id == message_id).order_by(leaves.c.epoch, leaves.c.leaf_index)
         async with self._engine.connect() as connection:
-            return [_leaf(row) for row in await connection.execute(statement)]
+            return [logged(row) for row in await connection.execute(statement)]
+
+    async def acts_about(self, subjects: Collection[str], *, limit: int) -> Sequence[LoggedLeaf]:
+        """Return what people here did about these cases and messages, newest first; what has no place yet has 0 for one."""
+        wanted, admin = list(subjects), LeafEvent.ADMIN.value
+        staged = select(leaf_staging).where(leaf_staging.c.subject.in_(wanted), leaf_staging.c.event == admin)
+        placed = select(leaves).where(leaves.c.subject.in_(wanted), leaves.c.event == admin)
+        newest = placed.order_by(leaves.c.epoch.desc(), leaves.c.leaf_index.desc()).limit(limit)
+        async with self._engine.connect() as connection:
+            # The staged ones first: one that gets its place meanwhile is then seen twice at most, and never missed.
+            waiting = (await connection.execute(staged.order_by(leaf_staging.c.id.desc()).limit(limit))).all()
+            found = [logged(row) for row in await connection.execute(newest)]
+        there = {leaf.leaf_hash for leaf in found}
+        return [*(_waiting(row) for row in waiting if row.leaf_hash not in there), *found]
 
     async def tile(self, tile: Tile) -> bytes | None:
         """Return a hash tile, or None when the signed tree has no such tile."""
@@ -163,15 +200,22 @@ class SqlLog:
         here = (leaves.c.epoch == epoch) & (leaves.c.leaf_index >= start)
         statement = select(leaves).where(here).order_by(leaves.c.leaf_index).limit(count)
         async with self._engine.connect() as connection:
-            return [_leaf(row) for row in await connection.execute(statement)]
+            return [logged(row) for row in await connection.execute(statement)]
 
-    async def nodes(self, after: tuple[int, int], count: int, epoch: int = FIRST_EPOCH) -> Sequence[tuple[int, int, bytes]]:
-        """Return stored nodes of one tree that follow `after` (level, index), in order: what tiles and proofs are made of."""
-        place = (tree_nodes.c.level, tree_nodes.c.node_index)
-        here = (tree_nodes.c.epoch == epoch) & (tuple_(*place) > tuple_(*after))
-        statement = select(tree_nodes).where(here).order_by(*place).limit(count)
+    async def nodes(self, level: int, first: int, count: int, epoch: int = FIRST_EPOCH) -> Sequence[bytes]:
+        """Return stored nodes of one level of one tree, in order, from an index on: what tiles and proofs are made of."""
+        here = (tree_nodes.c.epoch == epoch) & (tree_nodes.c.level == level)
+        part = tree_nodes.c.node_index.between(first, first + count - 1)
+        statement = select(tree_nodes.c.hash).where(here, part).order_by(tree_nodes.c.node_index)
         async with self._engine.connect() as connection:
-            return [(row.level, row.node_index, row.hash) for row in await connection.execute(statement)]
+            return (await connection.execute(statement)).scalars().all()
+
+    async def entry(self, epoch: int, index: int) -> LoggedLeaf | None:
+        """Return one leaf by its place."""
+        here = (leaves.c.epoch == epoch) & (leaves.c.leaf_index == index)
+        async with self._engine.connect() as connection:
+            row = (await connection.execute(select(leaves).where(here))).first()
+            return None if row is None else logged(row)
 
     async def tamper(self) -> int:
         """Rewrite the middle entry so that it names another peer, hash included, as an insider would; the demo's villain."""
@@ -232,6 +276,7 @@ async def _extend(
             "event": row.event,
             "message_id": row.message_id,
             "peer": row.peer,
+            "subject": row.subject,
         }
         for index, row in enumerate(staged, start=size)
     ]
@@ -281,9 +326,21 @@ def _lookup(found: dict[tuple[int, int], bytes]) -> Callable[[int, int], bytes]:
     return node_at
 
 
-def _leaf(row: Any) -> LoggedLeaf:
+def _waiting(row: Any) -> LoggedLeaf:
+    disclosures = tuple(from_json(row.disclosures))
+    return LoggedLeaf(0, row.leaf_hash, row.data, disclosures, row.event, row.message_id, row.peer, 0, row.subject)
+
+
+def logged(row: Any) -> LoggedLeaf:
+    """Return a row of the log.
+
+    Raises:
+        StorageError: what opens it cannot be read.
+    """
     try:
         disclosures = tuple(from_json(row.disclosures))
     except (ValueError, TypeError):
         raise StorageError("a leaf's disclosures cannot be read") from None
-    return LoggedLeaf(row.leaf_index, row.leaf_hash, row.data, disclosures, row.event, row.message_id, row.peer, row.epoch)
+    found_by = (row.event, row.message_id, row.peer, row.epoch, row.subject)
+    data = row.data if isinstance(row.data, bytes) else str(row.data).encode()  # whoever edits SQLite by hand leaves text
+    return LoggedLeaf(row.leaf_index, row.leaf_hash, data, disclosures, *found_by)

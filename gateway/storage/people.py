@@ -8,30 +8,21 @@ from typing import Any
 from sqlalchemy import delete, func, insert, select, update
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from contracts.calendars import Opening, Week, week
 from contracts.ids import Code
-from gateway.people.ports import (
-    BeginPeopleWork,
-    Failures,
-    Invitation,
-    Listed,
-    Login,
-    Office,
-    PeopleWork,
-    Person,
-    PersonId,
-    PersonState,
-    Post,
-    Session,
-)
+from gateway.people.factor_ports import Held, Method, Step, Use
+from gateway.people.ids import Login, PersonId
+from gateway.people.ports import BeginPeopleWork, Invitation, Listed, Office, PeopleWork, Person, PersonState, Post, Session
 from gateway.people.roles import Role
 from gateway.storage.audit import SqlAuditStage
-from gateway.storage.rows import from_json, from_ms, insert_new, maybe_from_ms, to_json, to_ms
-from gateway.storage.tables import approvals, devices, invitations, offices, persons, posts, sessions, sign_in_failures
+from gateway.storage.factor_tables import steps
+from gateway.storage.factors import SqlFactors, SqlSteps
+from gateway.storage.failures import SqlFailures
+from gateway.storage.offices import SqlOffices
+from gateway.storage.people_tables import approvals, calendar_links, devices, invitations, persons, posts, sessions
+from gateway.storage.rows import from_ms, insert_new, insert_or_change, maybe_from_ms, maybe_to_ms, to_ms
 from gateway.storage.unit_of_work import typed_errors
 
 _DEVICES = 10
-_SWEPT = 200
 
 
 class SqlPersons:
@@ -84,6 +75,10 @@ class SqlPersons:
     async def _change(self, person_id: PersonId, **values: Any) -> None:
         await self._connection.execute(update(persons).where(persons.c.person_id == person_id).values(**values))
 
+    async def factor_due(self, person_id: PersonId, due: datetime | None) -> None:
+        """Say until when a password alone is enough for somebody."""
+        await self._change(person_id, factor_due_ms=maybe_to_ms(due))
+
     async def posts(self, person_id: PersonId) -> frozenset[Post]:
         """Return what a person is, and where."""
         rows = await self._connection.execute(select(posts).where(posts.c.person_id == person_id))
@@ -131,6 +126,8 @@ class SqlSessions:
             "created_ms": to_ms(session.created_at),
             "used_ms": to_ms(session.used_at),
             "expires_ms": to_ms(session.expires_at),
+            "method": session.method.value,
+            "pages": session.pages,
         }
         await self._connection.execute(insert(sessions).values(row))
 
@@ -142,9 +139,18 @@ class SqlSessions:
         """End every session of a person; return how many there were."""
         return (await self._connection.execute(delete(sessions).where(sessions.c.person_id == person_id))).rowcount
 
+    async def end_others(self, person_id: PersonId, digest: bytes) -> int:
+        """End every session of a person but one; return how many there were."""
+        others = (sessions.c.person_id == person_id) & (sessions.c.digest != digest)
+        return (await self._connection.execute(delete(sessions).where(others))).rowcount
+
+    async def strengthen(self, digest: bytes, method: Method) -> None:
+        """Note that whoever holds a session has shown more since it was opened."""
+        await self._connection.execute(update(sessions).where(sessions.c.digest == digest).values(method=method.value))
+
     async def forget(self, person_id: PersonId) -> None:
-        """Forget a person's devices and invitation."""
-        for table in (devices, invitations):
+        """Forget a person's devices, invitation, steps under way and the secret address of their deadlines."""
+        for table in (devices, invitations, steps, calendar_links):
             await self._connection.execute(delete(table).where(table.c.person_id == person_id))
 
     async def used(self, digest: bytes, *, now: datetime) -> None:
@@ -187,82 +193,6 @@ class SqlSessions:
         return (await self._connection.execute(select(devices.c.digest).where(here))).one_or_none() is not None
 
 
-class SqlFailures:
-    """Failed sign-ins by bucket."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def find(self, keys: Sequence[bytes]) -> dict[bytes, Failures]:
-        """Return what is known of buckets, locked: attempts made at once are looked at one after another."""
-        for key in sorted(keys):  # a row to lock, also for the first two that come at once
-            fresh = {"bucket": key, "failures": 0, "last_ms": 0, "until_ms": 0}
-            await self._connection.execute(insert_new(self._connection, sign_in_failures).values(fresh))
-        statement = select(sign_in_failures).where(sign_in_failures.c.bucket.in_(list(keys)))
-        rows = await self._connection.execute(statement.order_by(sign_in_failures.c.bucket).with_for_update())
-        return {row.bucket: Failures(row.bucket, row.failures, from_ms(row.last_ms), from_ms(row.until_ms)) for row in rows}
-
-    async def put(self, failures: Sequence[Failures], *, forget_before: datetime) -> None:
-        """File counts; forget buckets that saw nothing since."""
-        for one in failures:
-            values = {"failures": one.count, "last_ms": to_ms(one.last_at), "until_ms": to_ms(one.until)}
-            here = sign_in_failures.c.bucket == one.key
-            await self._connection.execute(update(sign_in_failures).where(here).values(values))
-        # Rows that another attempt holds are left for the next sweep: two that sweep each other's would both wait.
-        old = (
-            select(sign_in_failures.c.bucket)
-            .where(sign_in_failures.c.last_ms < to_ms(forget_before))
-            .limit(_SWEPT)
-            .with_for_update(skip_locked=True)
-        )
-        gone = list((await self._connection.execute(old)).scalars())
-        if gone:
-            await self._connection.execute(delete(sign_in_failures).where(sign_in_failures.c.bucket.in_(gone)))
-
-    async def clear(self, key: bytes) -> None:
-        """Forget one bucket."""
-        await self._connection.execute(delete(sign_in_failures).where(sign_in_failures.c.bucket == key))
-
-    async def take_back(self, key: bytes) -> None:
-        """Count one failure less in a bucket: it was none."""
-        here = (sign_in_failures.c.bucket == key) & (sign_in_failures.c.failures > 0)
-        less = {"failures": sign_in_failures.c.failures - 1, "until_ms": 0}
-        await self._connection.execute(update(sign_in_failures).where(here).values(less))
-
-
-class SqlOffices:
-    """Offices."""
-
-    def __init__(self, connection: AsyncConnection) -> None:
-        self._connection = connection
-
-    async def add(self, office: Office) -> bool:
-        """File a new one; False when the code is or was another's."""
-        row = {
-            "code": office.code,
-            "name_es": office.name_es,
-            "name_en": office.name_en,
-            "zone": office.zone,
-            "calendar": office.calendar,
-            "hours": _hours_out(office.week),
-            "takes_inbox": office.takes_inbox,
-        }
-        return (await self._connection.execute(insert_new(self._connection, offices).values(row))).rowcount == 1
-
-    async def find(self, code: Code) -> Office | None:
-        """Return an office."""
-        row = (await self._connection.execute(select(offices).where(offices.c.code == code))).one_or_none()
-        return None if row is None else _office(row)
-
-    async def all(self) -> Sequence[Office]:
-        """Return every office, closed ones too, by code."""
-        return [_office(row) for row in await self._connection.execute(select(offices).order_by(offices.c.code))]
-
-    async def close(self, code: Code, *, now: datetime) -> None:
-        """Close an office for good."""
-        await self._connection.execute(update(offices).where(offices.c.code == code).values(closed_ms=to_ms(now)))
-
-
 class SqlApprovals:
     """Who said yes to what."""
 
@@ -274,10 +204,23 @@ class SqlApprovals:
         row = {"subject": subject, "person_id": person_id, "given_ms": to_ms(now)}
         return (await self._connection.execute(insert_new(self._connection, approvals).values(row))).rowcount == 1
 
-    async def given(self, subject: str) -> frozenset[PersonId]:
-        """Return the persons who said yes."""
-        found = await self._connection.execute(select(approvals.c.person_id).where(approvals.c.subject == subject))
-        return frozenset(PersonId(item) for item in found.scalars())
+
+class SqlCalendarLinks:
+    """The secret addresses of people's deadlines."""
+
+    def __init__(self, connection: AsyncConnection) -> None:
+        self._connection = connection
+
+    async def put(self, person_id: PersonId, digest: bytes, nonce: bytes, *, now: datetime) -> None:
+        """File a person's, in place of any earlier one."""
+        row = {"person_id": person_id, "digest": digest, "nonce": nonce, "made_ms": to_ms(now)}
+        again = insert_or_change(self._connection, calendar_links, ("digest", "nonce", "made_ms"))
+        await self._connection.execute(again.values(row))
+
+    async def drop(self, person_id: PersonId) -> bool:
+        """Forget a person's; False when there was none."""
+        gone = delete(calendar_links).where(calendar_links.c.person_id == person_id)
+        return (await self._connection.execute(gone)).rowcount == 1
 
 
 class SqlPeopleWork:
@@ -286,9 +229,12 @@ class SqlPeopleWork:
     def __init__(self, connection: AsyncConnection) -> None:
         self.persons = SqlPersons(connection)
         self.sessions = SqlSessions(connection)
+        self.factors = SqlFactors(connection)
+        self.steps = SqlSteps(connection)
         self.failures = SqlFailures(connection)
         self.offices = SqlOffices(connection)
         self.approvals = SqlApprovals(connection)
+        self.calendar_links = SqlCalendarLinks(connection)
         self.audit = SqlAuditStage(connection)
 
 
@@ -322,6 +268,25 @@ class SqlPeopleReader:
                 held = await connection.execute(select(posts).where(posts.c.person_id == row.person_id))
                 return None if owner is None else (_session(row), _person(owner), frozenset(_post(item) for item in held))
 
+    async def held(self, person_id: PersonId) -> Held:
+        """Return what somebody has beside a password."""
+        with typed_errors():
+            async with self._engine.connect() as connection:
+                return await SqlFactors(connection).held(person_id)
+
+    async def step(self, holder: bytes, use: Use, *, now: datetime) -> Step | None:
+        """Return a step under way."""
+        with typed_errors():
+            async with self._engine.connect() as connection:
+                return await SqlSteps(connection).find(holder, use, now=now)
+
+    async def sessions(self, person_id: PersonId) -> Sequence[Session]:
+        """Return a person's sessions, the newest first; those that are over may be among them."""
+        statement = select(sessions).where(sessions.c.person_id == person_id).order_by(sessions.c.created_ms.desc())
+        with typed_errors():
+            async with self._engine.connect() as connection:
+                return [_session(row) for row in await connection.execute(statement)]
+
     async def people(self) -> Sequence[Listed]:
         """Return every account, by login."""
         with typed_errors():
@@ -331,6 +296,24 @@ class SqlPeopleReader:
                 for row in await connection.execute(select(posts)):
                     held.setdefault(row.person_id, []).append(_post(row))
         return [Listed(_person(row), tuple(sorted(held.get(row.person_id, ()), key=str))) for row in rows]
+
+    async def calendar_nonce(self, person_id: PersonId) -> bytes | None:
+        """Return what, with the vault's key, makes the secret address of a person's deadlines; None: there is none."""
+        found = select(calendar_links.c.nonce).where(calendar_links.c.person_id == person_id)
+        with typed_errors():
+            async with self._engine.connect() as connection:
+                return (await connection.execute(found)).scalar_one_or_none()
+
+    async def calendar_owner(self, digest: bytes) -> Listed | None:
+        """Return whose secret address of deadlines it is."""
+        found = select(persons).join(calendar_links, calendar_links.c.person_id == persons.c.person_id)
+        with typed_errors():
+            async with self._engine.connect() as connection:
+                row = (await connection.execute(found.where(calendar_links.c.digest == digest))).one_or_none()
+                if row is None:
+                    return None
+                held = await connection.execute(select(posts).where(posts.c.person_id == row.person_id))
+                return Listed(_person(row), tuple(sorted((_post(item) for item in held), key=str)))
 
     async def offices(self) -> Sequence[Office]:
         """Return every office, by code."""
@@ -348,6 +331,7 @@ def _person(row: Any) -> Person:
         password=row.password,
         created_at=from_ms(row.created_ms),
         signed_in_at=maybe_from_ms(row.signed_in_ms),
+        factor_due_at=maybe_from_ms(row.factor_due_ms),
     )
 
 
@@ -356,30 +340,12 @@ def _post(row: Any) -> Post:
 
 
 def _session(row: Any) -> Session:
-    return Session(row.digest, PersonId(row.person_id), from_ms(row.created_ms), from_ms(row.used_ms), from_ms(row.expires_ms))
-
-
-def _office(row: Any) -> Office:
-    return Office(
-        code=Code(row.code),
-        name_es=row.name_es,
-        name_en=row.name_en,
-        zone=row.zone,
-        calendar=row.calendar,
-        week=_hours_in(row.hours),
-        takes_inbox=row.takes_inbox,
-        closed_at=maybe_from_ms(row.closed_ms),
+    return Session(
+        digest=row.digest,
+        person_id=PersonId(row.person_id),
+        created_at=from_ms(row.created_ms),
+        used_at=from_ms(row.used_ms),
+        expires_at=from_ms(row.expires_ms),
+        method=Method(row.method or Method.PASSWORD),
+        pages=bool(row.pages),
     )
-
-
-def _hours_out(days: Week) -> str:
-    # "1 480 960" is Tuesday from 08:00 to 16:00.
-    return to_json([f"{day} {span.start} {span.end}" for day, spans in enumerate(days) for span in spans])
-
-
-def _hours_in(text: str) -> Week:
-    days: list[list[Opening]] = [[] for _ in range(7)]
-    for item in from_json(text):
-        day, start, end = (int(part) for part in item.split(" "))
-        days[day].append(Opening(start, end))
-    return week(days)

@@ -1,15 +1,20 @@
-"""What people and commands may read: plain values with metadata, never a body. On the read engine (DESIGN ruling 20)."""
+"""What people and commands may read: plain values with metadata, never a body. On the read engine."""
 
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Table, TextClause, and_, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Table, TextClause, and_, func, literal, or_, select, true, union_all
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from contracts.codec import parse_object
+from contracts.ids import uuid7_ms
+from gateway.exchange.ports.departures import DepartureState
 from gateway.exchange.states import InboxState, OutboxState
-from gateway.storage.rows import from_json, maybe_from_ms
+from gateway.storage.case_models import kept_on_its_way
+from gateway.storage.case_tables import OPEN_QUESTIONS, QUESTIONS, departures, exchanges, work_items
+from gateway.storage.rows import from_json, maybe_from_ms, to_ms
+from gateway.storage.seeing import Seen, hidden_from
 from gateway.storage.tables import (
     INBOX_ASIDE,
     OUTBOX_ASIDE,
@@ -27,8 +32,10 @@ from gateway.storage.tables import (
     reconciliations,
     seen,
 )
+from gateway.storage.work_items import SAME
 
 PAGE = 1000
+_WAITING = departures.c.state == DepartureState.WAITING.value
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +69,11 @@ class ReadModels:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+
+    @property
+    def engine(self) -> AsyncEngine:
+        """The engine that reads, for other models."""
+        return self._engine
 
     async def _all(self, statement: Any) -> list[Any]:
         async with self._engine.connect() as connection:
@@ -142,9 +154,12 @@ class ReadModels:
             statement = statement.where(OUTBOX_ASIDE)
         return [_outbox_row(row) for row in await self._all(statement)]
 
-    async def cases(self) -> list[dict[str, Any]]:
-        """Return cases, newest first, at most a page."""
-        statement = select(cases).order_by(cases.c.opened_ms.desc(), cases.c.thread_id).limit(PAGE)
+    async def cases(self, eyes: Seen | None = None) -> list[dict[str, Any]]:
+        """Return cases, newest first, at most a page; with `eyes` not those that are the work of other offices alone."""
+        shown = true() if eyes is None else _shown_to(eyes, cases.c.thread_id)
+        other = cases.alias("other")
+        joined = select(cases, other.c.folio.label("same_folio")).outerjoin(other, other.c.thread_id == cases.c.same_as)
+        statement = joined.where(shown).order_by(cases.c.opened_ms.desc(), cases.c.thread_id).limit(PAGE)
         return [
             {
                 "thread_id": row.thread_id,
@@ -154,6 +169,8 @@ class ReadModels:
                 "alias": row.alias,
                 "folio": row.folio,
                 "opened": _iso(row.opened_ms),
+                "same_as": row.same_folio or row.same_as,
+                **_journey(row),
             }
             for row in await self._all(statement)
         ]
@@ -172,6 +189,50 @@ class ReadModels:
             }
             for row in await self._all(statement)
         ]
+
+    async def questions(self, now: datetime, eyes: Seen | None = None) -> list[dict[str, Any]]:
+        """Return questions that came and that we asked, those due first on top; who they are about is not told.
+
+        With `eyes` none that is the work of another office.
+        """
+        shown = true() if eyes is None else ~select(work_items.c.office).where(SAME, hidden_from(eyes)).exists()
+        soonest = (exchanges.c.deadline_ms.is_(None), exchanges.c.deadline_ms, exchanges.c.opening_id)
+        rows = await self._all(select(exchanges).where(OPEN_QUESTIONS, shown).order_by(*soonest).limit(PAGE))
+        if len(rows) < PAGE:  # of those that are over the newest: nobody reads through what was asked in ten years
+            over = select(exchanges).where(QUESTIONS, shown, exchanges.c.state.in_(("closed", "erased")))
+            rows += await self._all(over.order_by(exchanges.c.opened_ms.desc()).limit(PAGE - len(rows)))
+        return [
+            {
+                "request_id": row.opening_id,
+                "kind": row.machine,
+                "direction": "asked" if row.side == "opener" else "received",
+                "peer": row.peer,
+                "state": row.outcome or row.state,
+                "opened": _iso(row.opened_ms),
+                "deadline": _iso(row.deadline_ms),
+                "overdue": row.awaited is not None and row.deadline_ms is not None and row.deadline_ms < to_ms(now),
+            }
+            for row in rows
+        ]
+
+    async def departures(self, eyes: Seen, *, actor: str) -> list[dict[str, Any]]:
+        """Return what waits before it leaves, oldest first; ids and codes only.
+
+        Not what is the work of other offices alone; what `actor` prepared these eyes always see.
+        """
+        statement = select(departures).where(_WAITING, _prepared_for(eyes, actor))
+        statement = statement.order_by(departures.c.made_ms, departures.c.id).limit(PAGE)
+        return [_departure_row(row) for row in await self._all(statement)]
+
+    async def departure(self, departure_id: str) -> dict[str, Any] | None:
+        """Return one of what waits before it leaves; None when nothing of that id waits."""
+        found = await self._all(select(departures).where(_WAITING, departures.c.id == departure_id))
+        return _departure_row(found[0]) if found else None
+
+    async def departure_hidden(self, departure_id: str, eyes: Seen, *, actor: str) -> bool:
+        """Return whether what waits, or waited, under an id is the work of other offices alone, and not of `actor`."""
+        hidden = and_(departures.c.id == departure_id, ~_prepared_for(eyes, actor))
+        return bool(await self._all(select(departures.c.id).where(hidden)))
 
     async def alarms(self) -> list[dict[str, Any]]:
         """Return open alarms, newest first."""
@@ -225,6 +286,13 @@ def _received() -> Any:
     return select(inbox, seen.c.receipt, seen.c.digest).join(seen, both)
 
 
+def _journey(row: Any) -> dict[str, Any]:
+    """Return when what opened a case was sent, and what kept it."""
+    if row.kind not in {"report", "duty"}:
+        return {"sent": None, "delayed_by": None}
+    return {"sent": _iso(uuid7_ms(row.opened_by)), "delayed_by": "link" if kept_on_its_way(row) else None}
+
+
 def _outbox_row(row: Any) -> dict[str, Any]:
     return {
         "message_id": row.message_id,
@@ -255,6 +323,35 @@ def _inbox_row(row: Any) -> dict[str, Any]:
         "digest": row.digest.hex(),
         "error": row.last_error,
     }
+
+
+def _departure_row(row: Any) -> dict[str, Any]:
+    return {
+        "id": row.id,
+        "kind": row.kind,
+        "peer": row.peer,
+        "in_reply_to": row.in_reply_to,
+        "waits": from_json(row.waits),
+        "leaves_at": _iso(row.leaves_ms),
+        "made": _iso(row.made_ms),
+        "drafted_by": row.actor,
+        "content": row.content,
+    }
+
+
+def _shown_to(eyes: Seen, thread: ColumnElement[str]) -> ColumnElement[bool]:
+    """Return whether the work in a thread is not that of other offices alone."""
+    at_work = and_(exchanges.c.thread_id == thread, SAME)
+    theirs, ours = (select(work_items.c.office).join(exchanges, SAME).where(at_work) for _ in range(2))
+    mine = work_items.c.office.in_(list(eyes.offices))
+    return or_(~theirs.where(hidden_from(eyes)).exists(), ours.where(mine).exists())
+
+
+def _prepared_for(eyes: Seen, actor: str) -> ColumnElement[bool]:
+    """Return whether what waits is of these eyes: begun at an office of theirs, in work of theirs, or prepared by them."""
+    begun = and_(departures.c.office.is_not(None), ~hidden_from(eyes, departures.c.office))
+    said = and_(departures.c.office.is_(None), _shown_to(eyes, departures.c.thread_id))
+    return or_(begun, said, departures.c.actor == actor)
 
 
 def _iso(milliseconds: int | None) -> str | None:

@@ -11,21 +11,21 @@ from gateway.exchange.ports import StagedLeaf
 from gateway.exchange.states import InboxState
 from gateway.storage.audit import SqlAuditStage
 from gateway.storage.cases import skip_folios
+from gateway.storage.factor_tables import steps
 from gateway.storage.log import FIRST_EPOCH, load_nodes
+from gateway.storage.people_tables import calendar_links, invitations, sessions
 from gateway.storage.revisions import Schema
 from gateway.storage.rows import from_ms, to_ms
 from gateway.storage.snapshot import tables_of
 from gateway.storage.tables import (
     folio_counters,
     inbox,
-    invitations,
     leaf_staging,
     log_epochs,
     log_head,
     outbox,
     reconciliations,
     seen,
-    sessions,
     thread_keys,
 )
 from gateway.storage.unit_of_work import typed_errors
@@ -101,7 +101,8 @@ async def open_epoch(engine: AsyncEngine, old: OldHead, opening: Opening, *, now
             )
             await connection.execute(insert(log_head).values(id=old.epoch + 1, size=0))
             await _stage_first(connection, opening.leaf)
-            for table in (sessions, invitations):  # ended or used since the backup, perhaps: everybody signs in again
+            # Ended, used or withdrawn since the backup, perhaps: everybody signs in again, and asks for a new calendar address.
+            for table in (sessions, invitations, steps, calendar_links):
                 await connection.execute(delete(table))
             for prefix in opening.prefixes:
                 for year in range(opening.since.year, now.year + 1):

@@ -13,8 +13,19 @@ class Schema(StrEnum):
 
 
 REVISIONS = {
-    Schema.MAIN: ("r0001_core", "r0002_restore", "r0003_people", "r0004_growth", "r0005_books"),
-    Schema.KEYS: ("r0001_thread_keys",),
+    Schema.MAIN: (
+        *("r0001_core", "r0002_restore", "r0003_people", "r0004_growth", "r0005_books", "r0006_departures"),
+        *("r0007_work", "r0008_erasure", "r0011_casework", "r0012_same_person", "r0013_windows", "r0014_attachments"),
+        "r0015_second_factors",
+        "r0016_worklists",
+        "r0017_drafts",
+        "r0018_oversight",
+        "r0019_case_list",
+        "r0020_notices",
+        "r0021_checks",
+        "r0022_sheets",
+    ),
+    Schema.KEYS: ("r0001_thread_keys", "r0002_blocked"),
 }
 """Oldest first; a test keeps them the same as the migrations."""
 

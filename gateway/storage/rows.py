@@ -41,6 +41,11 @@ def maybe_from_ms(milliseconds: int | None) -> datetime | None:
     return None if milliseconds is None else from_ms(milliseconds)
 
 
+def maybe_to_ms(moment: datetime | None) -> int | None:
+    """Return the milliseconds, or None."""
+    return None if moment is None else to_ms(moment)
+
+
 def insert_new(connection: AsyncConnection, table: Table) -> Insert:
     """Return an insert that leaves rows alone whose primary key is there already (both dialects)."""
     return _insert_new(connection.dialect.name, table)

@@ -10,4 +10,4 @@ NAMING = {
 
 metadata = MetaData(naming_convention=NAMING)
 key_metadata = MetaData(naming_convention=NAMING)
-"""The key store's own schema: never in the main database, never in its backup (DESIGN ruling 18)."""
+"""The key store's own schema: never in the main database, never in its backup (decision 4)."""

@@ -1,4 +1,4 @@
-"""Start-up self-check: refuse settings under which an acknowledged message could be lost (DESIGN ruling 21)."""
+"""Start-up self-check: refuse settings under which an acknowledged message could be lost."""
 
 from dataclasses import dataclass
 from typing import Literal
@@ -7,10 +7,12 @@ from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts.errors import ConfigurationError
+from contracts.said import Said
 from gateway.storage.revisions import Schema, schema_state
 from gateway.storage.unit_of_work import typed_errors
 
 Severity = Literal["ok", "warn", "refuse"]
+_NAMES = {Schema.MAIN: Said("base de datos"), Schema.KEYS: Said("base de llaves de los hilos")}
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,18 +49,26 @@ def refuse_unsafe(findings: tuple[Finding, ...]) -> None:
 
 async def _check_sqlite(connection: AsyncConnection) -> list[Finding]:
     wanted = {
-        "journal_mode": ("wal", "the write-ahead log"),
-        "synchronous": ("2", "FULL: every commit reaches the disk"),
-        "foreign_keys": ("1", "on"),
+        "journal_mode": ("wal", Said("la bitácora de escritura de SQLite")),
+        "synchronous": ("2", Said("FULL: cada confirmación llega al disco")),
+        "foreign_keys": ("1", Said("puesto")),
     }
     found = []
     for name, (value, meaning) in wanted.items():
         actual = str((await connection.execute(text(f"PRAGMA {name}"))).scalar_one()).lower()
         if actual == value:
-            found.append(Finding("ok", f"SQLite {name} = {value} ({meaning})"))
+            found.append(
+                Finding("ok", Said("SQLite %(name)s = %(value)s (%(meaning)s).", name=name, value=value, meaning=meaning))
+            )
         else:
-            advice = "The node sets this itself; a network file system or a read-only folder prevents it. Use a local disk."
-            found.append(Finding("refuse", f"SQLite {name} is {actual}, must be {value}", advice))
+            advice = Said("El nodo lo pone solo; un disco de red o una carpeta de sólo lectura lo impide. Use un disco local.")
+            found.append(
+                Finding(
+                    "refuse",
+                    Said("SQLite %(name)s es %(actual)s y ha de ser %(value)s.", name=name, actual=actual, value=value),
+                    advice,
+                )
+            )
     return found
 
 
@@ -71,19 +81,29 @@ async def _check_postgresql(connection: AsyncConnection) -> list[Finding]:
     ):
         actual = str((await connection.execute(text(f"SHOW {name}"))).scalar_one())
         if actual in allowed:
-            found.append(Finding("ok", f"PostgreSQL {name} = {actual}"))
+            found.append(Finding("ok", Said("PostgreSQL %(name)s = %(actual)s.", name=name, actual=actual)))
         else:
-            found.append(Finding("refuse", f"PostgreSQL {name} is {actual}", f"Set {name} = on in postgresql.conf and reload."))
+            found.append(
+                Finding(
+                    "refuse",
+                    Said("PostgreSQL %(name)s es %(actual)s.", name=name, actual=actual),
+                    Said("Ponga %(name)s = on en postgresql.conf y recargue.", name=name),
+                )
+            )
     return found
 
 
 def _schema_finding(state: str, schema: Schema) -> Finding:
     if state == "current":
-        return Finding("ok", f"schema of {schema.value} is this release's")
+        return Finding("ok", Said("El esquema de la %(database)s es el de esta versión.", database=_NAMES[schema]))
     if state == "future":
         return Finding(
             "refuse",
-            f"schema of {schema.value} is from a newer release",
-            "Install that release; this one could damage the data.",
+            Said("El esquema de la %(database)s es de una versión más nueva.", database=_NAMES[schema]),
+            Said("Instale esa versión; ésta podría dañar los datos."),
         )
-    return Finding("refuse", f"schema of {schema.value} is {state}", "Run `paradero db upgrade`.")
+    return Finding(
+        "refuse",
+        Said("El esquema de la %(database)s es de una versión anterior, o falta.", database=_NAMES[schema]),
+        Said("Ejecute `paradero db upgrade`."),
+    )

@@ -14,15 +14,31 @@ from sqlalchemy import (
 )
 
 from gateway.storage import schema
+from gateway.storage.attachment_tables import attachments
 from gateway.storage.case_tables import exchanges
+from gateway.storage.draft_tables import form_drafts
+from gateway.storage.erasure_tables import erasures
+from gateway.storage.factor_tables import steps
+from gateway.storage.notice_tables import notices
+from gateway.storage.people_tables import persons
+from gateway.storage.sheet_tables import sheets
+from gateway.storage.window_tables import windows
 
 # One schema: whoever imports this module has every table of it.
 metadata = exchanges.metadata
+_imported = (erasures, windows, attachments, form_drafts, steps, notices, persons, sheets)  # for their tables
+if any(table.metadata is not metadata for table in _imported):
+    raise RuntimeError("two schemas where there is one")
 key_metadata = schema.key_metadata
 
 # SQLite numbers rows itself only for an INTEGER primary key.
 _Serial = BigInteger().with_variant(Integer, "sqlite")
 _waiting = text("state = 'waiting'")
+_kept = text("retain_ms IS NOT NULL")
+_same = text("same_as IS NOT NULL")
+_named = text("subject IS NOT NULL")
+LEAVES_REFUSED = text("event = 'msg.refused'")
+"""Messages this node refused. A statement that is to use the index says it in these words."""
 OUTBOX_ASIDE = text("state NOT IN ('waiting', 'delivered')")
 INBOX_ASIDE = text("state NOT IN ('waiting', 'done')")
 """What is neither under way nor done as it should be: few, and found without reading through the rest. A statement that is to
@@ -55,8 +71,11 @@ inbox = Table(
     Column("received_ms", BigInteger, nullable=False),
     Column("expires_ms", BigInteger, nullable=False),
     Column("last_error", String(64)),
+    # Until when it may be kept; NULL once its text is erased.
+    Column("retain_ms", BigInteger),
     Index("ix_inbox_waiting", "due_ms", sqlite_where=_waiting, postgresql_where=_waiting),
     Index("ix_inbox_thread_id", "thread_id"),
+    Index("ix_inbox_retain_ms", "retain_ms", sqlite_where=_kept, postgresql_where=_kept),
     Index("ix_inbox_message_id", "message_id"),
     Index("ix_inbox_received", "sender", "received_ms"),
     Index("ix_inbox_aside", "state", sqlite_where=INBOX_ASIDE, postgresql_where=INBOX_ASIDE),
@@ -79,12 +98,14 @@ outbox = Table(
     Column("lease_owner", String(64)),
     Column("lease_until_ms", BigInteger),
     Column("reason", String(64)),
+    Column("retain_ms", BigInteger),
     Index("ix_outbox_waiting", "lane", "due_ms", sqlite_where=_waiting, postgresql_where=_waiting),
     Index("ix_outbox_expiry", "expires_ms", sqlite_where=_waiting, postgresql_where=_waiting),
     Index("ix_outbox_message_id", "message_id"),
     Index("ix_outbox_ended", "lane", "ended_ms"),
     Index("ix_outbox_in_reply_to", "in_reply_to"),
     Index("ix_outbox_thread_id", "thread_id"),
+    Index("ix_outbox_retain_ms", "retain_ms", sqlite_where=_kept, postgresql_where=_kept),
     Index("ix_outbox_aside", "state", "created_ms", sqlite_where=OUTBOX_ASIDE, postgresql_where=OUTBOX_ASIDE),
 )
 
@@ -128,8 +149,12 @@ cases = Table(
     Column("alias", String(24)),
     Column("folio", String(20)),
     Column("opened_ms", BigInteger, nullable=False),
+    # The case of the same person that was here before; questions are asked in that one.
+    Column("same_as", String(36)),
     Index("ix_cases_folio", "folio"),
     Index("ix_cases_alias", "alias"),
+    Index("ix_cases_opened", "opened_ms", "thread_id"),
+    Index("ix_cases_same_as", "same_as", sqlite_where=_same, postgresql_where=_same),
 )
 
 folio_counters = Table(
@@ -151,6 +176,7 @@ imports = Table(
     Column("thread_id", String(36)),
     Column("message_ids", Text, nullable=False),
     Column("imported_ms", BigInteger, nullable=False),
+    Index("ix_imports_source", "source", "outcome", "imported_ms"),
 )
 
 alarms = Table(
@@ -173,6 +199,7 @@ leaf_staging = Table(
     Column("event", String(24), nullable=False),
     Column("message_id", String(36)),
     Column("peer", String(63)),
+    Column("subject", String(36)),
 )
 
 leaves = Table(
@@ -186,8 +213,12 @@ leaves = Table(
     Column("event", String(24), nullable=False),
     Column("message_id", String(36)),
     Column("peer", String(63)),
+    # Of what people did here: about what.
+    Column("subject", String(36)),
     Index("ix_leaves_leaf_hash", "leaf_hash"),
     Index("ix_leaves_message_id", "message_id"),
+    Index("ix_leaves_subject", "subject", sqlite_where=_named, postgresql_where=_named),
+    Index("ix_leaves_refused", "epoch", "leaf_index", sqlite_where=LEAVES_REFUSED, postgresql_where=LEAVES_REFUSED),
 )
 
 tree_nodes = Table(
@@ -265,90 +296,14 @@ backups = Table(
     Column("taken_ms", BigInteger, nullable=False),
 )
 
-# Nobody is ever deleted: a login belongs to one person for ever, and a person is `person_id`.
-persons = Table(
-    "persons",
+# When a backup was last looked at: from outside, or opened with a recovery key and everything in it compared.
+backup_checks = Table(
+    "backup_checks",
     metadata,
-    Column("person_id", String(36), primary_key=True),
-    Column("login", String(40), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("state", String(16), nullable=False),
-    Column("password", Text),
-    Column("created_ms", BigInteger, nullable=False),
-    Column("signed_in_ms", BigInteger),
-    Index("ix_persons_login", "login", unique=True),
-)
-
-# `office` is empty for a post at the node.
-posts = Table(
-    "posts",
-    metadata,
-    Column("person_id", String(36), primary_key=True),
-    Column("role", String(24), primary_key=True),
-    Column("office", String(80), primary_key=True),
-    Column("since_ms", BigInteger, nullable=False),
-    Index("ix_posts_role", "role"),
-)
-
-offices = Table(
-    "offices",
-    metadata,
-    Column("code", String(80), primary_key=True),
-    Column("name_es", Text, nullable=False),
-    Column("name_en", Text, nullable=False),
-    Column("zone", String(64), nullable=False),
-    Column("calendar", String(8), nullable=False),
-    Column("hours", Text, nullable=False),
-    Column("takes_inbox", Boolean, nullable=False),
-    Column("closed_ms", BigInteger),
-)
-
-# Secrets are kept by their SHA-256: 256 random bits each.
-sessions = Table(
-    "sessions",
-    metadata,
-    Column("digest", LargeBinary, primary_key=True),
-    Column("person_id", String(36), nullable=False),
-    Column("created_ms", BigInteger, nullable=False),
-    Column("used_ms", BigInteger, nullable=False),
-    Column("expires_ms", BigInteger, nullable=False),
-    Index("ix_sessions_person_id", "person_id"),
-)
-
-invitations = Table(
-    "invitations",
-    metadata,
-    Column("person_id", String(36), primary_key=True),
-    Column("digest", LargeBinary, nullable=False),
-    Column("expires_ms", BigInteger, nullable=False),
-    Index("ix_invitations_digest", "digest", unique=True),
-)
-
-devices = Table(
-    "devices",
-    metadata,
-    Column("digest", LargeBinary, primary_key=True),
-    Column("person_id", String(36), primary_key=True),
-    Column("used_ms", BigInteger, nullable=False),
-)
-
-sign_in_failures = Table(
-    "sign_in_failures",
-    metadata,
-    Column("bucket", LargeBinary, primary_key=True),
-    Column("failures", Integer, nullable=False),
-    Column("last_ms", BigInteger, nullable=False),
-    Column("until_ms", BigInteger, nullable=False),
-    Index("ix_sign_in_failures_last_ms", "last_ms"),
-)
-
-# One row per person: the key itself says that nobody counts twice.
-approvals = Table(
-    "approvals",
-    metadata,
-    Column("subject", String(160), primary_key=True),
-    Column("person_id", String(36), primary_key=True),
-    Column("given_ms", BigInteger, nullable=False),
+    Column("backup_id", String(36), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("opened", Boolean, primary_key=True),
+    Column("checked_ms", BigInteger, nullable=False),
 )
 
 thread_keys = Table(
@@ -358,4 +313,6 @@ thread_keys = Table(
     Column("wrapped", LargeBinary, nullable=False),
     Column("created_ms", BigInteger, nullable=False),
     Column("destroyed_ms", BigInteger),
+    # Between the order to erase and the end of the key: nothing is read or said with it.
+    Column("blocked_ms", BigInteger),
 )

@@ -8,16 +8,26 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from contracts.errors import StorageError
 from gateway.exchange.ports import BeginUnitOfWork, UnitOfWork
+from gateway.storage.attachments import SqlAttachments
 from gateway.storage.audit import SqlAuditStage
 from gateway.storage.cases import SqlAlarms, SqlCases, SqlImports
 from gateway.storage.consents import SqlConsents
+from gateway.storage.departures import SqlDepartures
 from gateway.storage.disclosures import SqlLedger
+from gateway.storage.drafts import SqlFormDrafts, SqlTakenReports
 from gateway.storage.engine import disk_failure, error_code
+from gateway.storage.erasures import SqlErasures
 from gateway.storage.exchanges import SqlExchanges
 from gateway.storage.holds import SqlHolds
 from gateway.storage.inbox import SqlInbox
+from gateway.storage.notices import SqlNotices
 from gateway.storage.outbox import SqlOutbox
 from gateway.storage.restores import SqlRestores
+from gateway.storage.sheets import SqlSheets
+from gateway.storage.telling import SqlHooks, SqlMails
+from gateway.storage.verdicts import SqlCandidateVerdicts
+from gateway.storage.windows import SqlWindows
+from gateway.storage.work_items import SqlWorkItems
 
 
 class DiskFailedError(StorageError):
@@ -39,6 +49,18 @@ class SqlUnitOfWork:
         self.ledger = SqlLedger(connection)
         self.consents = SqlConsents(connection)
         self.holds = SqlHolds(connection)
+        self.departures = SqlDepartures(connection)
+        self.work_items = SqlWorkItems(connection)
+        self.erasures = SqlErasures(connection)
+        self.windows = SqlWindows(connection)
+        self.attachments = SqlAttachments(connection)
+        self.candidates = SqlCandidateVerdicts(connection)
+        self.form_drafts = SqlFormDrafts(connection)
+        self.taken_reports = SqlTakenReports(connection)
+        self.notices = SqlNotices(connection)
+        self.hooks = SqlHooks(connection)
+        self.mails = SqlMails(connection)
+        self.sheets = SqlSheets(connection)
 
 
 def unit_of_work_factory(engine: AsyncEngine) -> BeginUnitOfWork:

@@ -8,17 +8,24 @@ from datetime import datetime, timedelta
 from contracts.errors import ExchangeError
 from contracts.ids import NodeId
 from gateway.exchange.capabilities import Capabilities
+from gateway.exchange.deadlines import CalendarOf, deadline_turn
 from gateway.exchange.deliver import Pace, bury_expired, deliver_lane, lanes_due
+from gateway.exchange.departing import DUE_AT_ONCE, leave_due
 from gateway.exchange.dispatch import dispatch_turn
+from gateway.exchange.erasing import Scrub, erase_turn
 from gateway.exchange.ports import Nudge
 from gateway.exchange.receive import UnauthenticatedCounter
 from gateway.exchange.reconcile import announce_restore, end_unanswerable
+from gateway.exchange.referrals import AT_ONCE, say_owed
 from gateway.exchange.timekeeping import spoken
 from gateway.telemetry import log
+from gateway.workers.collecting import Collector
 from gateway.workers.supervision import Loop, Step
 
 EXPIRY_SECONDS = 5.0
+ERASE_SECONDS = 60.0
 STRANGERS_SECONDS = 60.0
+DEADLINES_SECONDS = 20.0
 DISPATCH_PACE_SECONDS = 0.005
 """The receipts of what has just arrived leave first: handling commits on the same thread, and nobody waits for that."""
 LOG_PACE_SECONDS = 0.1
@@ -56,7 +63,7 @@ class Timing:
     resign: float
 
 
-def node_loops(
+def node_loops(  # noqa: PLR0913 - what the loops of a node need
     node: Capabilities,
     *,
     owner: str,
@@ -65,16 +72,24 @@ def node_loops(
     log: LogSteps,
     register: RegisterSteps,
     timing: Timing,
+    calendar_of: CalendarOf,
+    scrub: Scrub,
 ) -> Sequence[Loop]:
     """Return the loops of one node; `owner` names this process in leases."""
     deliverer = Deliverer(node, owner, timing.lanes_at_once, wake[Nudge.OUTBOX])
+    collector = Collector(node, wake[Nudge.ATTACHMENTS])
     loops = [
         Loop("deliver", deliverer.turn, timing.idle, wake[Nudge.OUTBOX], close=deliverer.close),
         Loop("dispatch", _dispatch(node, owner), timing.idle, wake[Nudge.INBOX], pace=DISPATCH_PACE_SECONDS),
+        Loop("leave", _leave(node), timing.idle),
         Loop("expire", _expire(node), EXPIRY_SECONDS),
         Loop("log", _log(log, node), min(timing.checkpoint, timing.idle), wake[Nudge.LOG], pace=LOG_PACE_SECONDS),
         Loop("register", register.poll, timing.poll),
         Loop("reconcile", _reconcile(node), EXPIRY_SECONDS),
+        Loop("owed", _owed(node), EXPIRY_SECONDS),
+        Loop("deadlines", _deadlines(node, calendar_of), DEADLINES_SECONDS),
+        Loop("collect", collector.turn, timing.idle, wake[Nudge.ATTACHMENTS], close=collector.close),
+        Loop("erase", _erase(node, scrub), ERASE_SECONDS),
         Loop("strangers", _strangers(strangers, node), STRANGERS_SECONDS),
     ]
     if register.resign is not None:
@@ -120,6 +135,13 @@ class Deliverer:
 def _dispatch(node: Capabilities, owner: str) -> Step:
     async def turn() -> bool:
         return await dispatch_turn(node, owner=owner)
+
+    return turn
+
+
+def _leave(node: Capabilities) -> Step:
+    async def turn() -> bool:
+        return await leave_due(node) == DUE_AT_ONCE
 
     return turn
 
@@ -171,6 +193,27 @@ def _reconcile(node: Capabilities) -> Step:
         await announce_restore(node)
         await end_unanswerable(node)
         return False
+
+    return turn
+
+
+def _owed(node: Capabilities) -> Step:
+    async def turn() -> bool:
+        return await say_owed(node) == AT_ONCE
+
+    return turn
+
+
+def _deadlines(node: Capabilities, calendar_of: CalendarOf) -> Step:
+    async def turn() -> bool:
+        return await deadline_turn(node, calendar_of)
+
+    return turn
+
+
+def _erase(node: Capabilities, scrub: Scrub) -> Step:
+    async def turn() -> bool:
+        return await erase_turn(node, scrub)
 
     return turn
 

@@ -89,7 +89,10 @@ class Keyset:
 
     node: NodeId
     seq: int
+    issued_at: datetime
     expires_at: datetime
+    profile: str
+    """Which drafts of the envelope's standards the keys are for: the version of the protocol the node speaks."""
     endpoint: Endpoint
     sig: tuple[VerifyKey, ...]
     enc: tuple[SealKey, ...]
@@ -222,7 +225,7 @@ class TrustState:
         return Freshness.STALE if age <= _STALE else Freshness.FROZEN
 
     def policy_at(self, version: int, now: datetime) -> Policy:
-        """Return the policy a message names (ruling 24: known, and replaced at most 30 days ago).
+        """Return the policy a message names (known, and replaced at most 30 days ago).
 
         Raises:
             PolicyUnknownError: neither.
@@ -293,6 +296,8 @@ def verify_keyset(jws: str, member: Member) -> Keyset:
     return Keyset(
         node=claims.iss,
         seq=claims.seq,
+        issued_at=datetime.fromtimestamp(claims.iat, UTC),
+        profile=claims.profile,
         expires_at=datetime.fromtimestamp(claims.exp, UTC),
         endpoint=Endpoint(claims.endpoint, claims.tls_pin),
         sig=tuple(signing),

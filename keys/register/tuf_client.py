@@ -1,4 +1,4 @@
-"""The one adapter to python-tuf's client: its clock and its fetcher are ours (ruling 16; a test pins both).
+"""The one adapter to python-tuf's client: its clock and its fetcher are ours (a test pins both).
 
 python-tuf verifies: thresholds, versions that only grow, expiry, hashes, delegations. What it does not look for is a
 second file under a version we already hold; `KeepingFetcher` does.
@@ -121,7 +121,7 @@ def verified_refresh(cache: Path, fetcher: KeepingFetcher, *, now: datetime, roo
         updater = Updater(
             str(metadata), _BASE + "metadata/", str(targets), _BASE + "targets/", fetcher, _LIMITS, bootstrap=root
         )
-        # python-tuf reads the machine's clock when it starts; ours is injected (ruling 16).
+        # python-tuf reads the machine's clock when it starts; ours is injected.
         updater._trusted_set.reference_time = now  # noqa: SLF001 - pinned by tests/keys/register/test_tuf_client.py
         updater.refresh()
         return {name: _target(updater, name) for name in TARGETS}

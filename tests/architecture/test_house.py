@@ -72,3 +72,24 @@ def test_no_mocks():
     needles = ["unittest." + "mock", "Magic" + "Mock", "mocker" + "."]
     found = [path for path in TEXT if path.suffix == ".py" and any(needle in path.read_text() for needle in needles)]
     assert found == []
+
+
+def cited(text):
+    """What a text cites that nobody can look up: a section of the protocol, a decision, or a paper that is not here."""
+    spec, records = (ROOT / "docs/SPEC.md").read_text(), (ROOT / "docs/decisions/README.md").read_text()
+    sections = set(re.findall(r"^#+ (\d+(?:\.\d+)*)", spec, re.MULTILINE)) | set(re.findall(r"\*\*(\d+\.\d+)\b", spec))
+    decisions = set(re.findall(r"^(\d+)\. \*\*", records, re.MULTILINE))
+    missing = [f"SPEC {number}" for number in re.findall(r"\bSPEC (\d+(?:\.\d+)*)", text) if number not in sections]
+    missing += [f"decision {number}" for number in re.findall(r"\bdecision (\d+)", text) if number not in decisions]
+    return missing + re.findall(r"\bruling \d+", text)
+
+
+def test_what_the_code_cites_can_be_looked_up():
+    found = {path.relative_to(ROOT): cited(path.read_text()) for path in TEXT if path.suffix in {".py", ".md"}}
+    assert {path: missing for path, missing in found.items() if missing} == {}
+
+
+def test_control_a_citation_of_nothing_is_seen():
+    assert cited("As SPEC 5 and decision 4 have it.") == []
+    nothing = [" ".join(pair) for pair in (("SPEC", "99.1"), ("decision", "999"), ("ruling", "20"))]
+    assert cited(", ".join(nothing)) == nothing

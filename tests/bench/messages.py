@@ -28,6 +28,7 @@ _SAMPLES = {
     "place": {"country": "GT", "department": "13", "municipality": "1333", "text": "Aldea Ficticia"},
     "items": [{"type": "tattoo", "region": "forearm", "text": "nombre de una persona"}],
     "consents": [{"scope": "c2", "act": "given", "from": "2026-10-15"}],
+    "attachments": [{"sha256": "A" * 43, "size": 20_480, "mt": "image/jpeg", "grade": "mark", "key": "A" * 43}],
     "phones": ["+50255550100"],
     "coordinates": {"lat": 2703110, "lon": -9821450},
     "flag": True,

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from contracts.calendars import DAY, CalendarError, Holidays, OfficeCalendar, Opening, instant, week
+from contracts.calendars import DAY, CalendarError, Holidays, OfficeCalendar, Opening, day_in_guatemala, instant, week
 
 ZONES = ["America/Guatemala", "America/Mexico_City", "America/Tijuana", "America/Chicago", "America/New_York", "America/Denver",
          "Europe/Zurich", "Australia/Lord_Howe", "Asia/Kathmandu", "Pacific/Apia", "UTC"]  # fmt: skip
@@ -184,3 +184,8 @@ def test_control_counting_wall_clock_hours_is_seen():
     naive = start + timedelta(hours=24)  # the wall clock shows noon again: 25 hours later
     assert calendar.deadline(start, timedelta(hours=24)) != naive
     assert calendar.working_time(start, naive) == timedelta(hours=25)
+
+
+def test_a_day_ends_at_midnight_in_guatemala():
+    assert day_in_guatemala(datetime(2026, 11, 25, 5, 59, tzinfo=UTC)) == date(2026, 11, 24)
+    assert day_in_guatemala(datetime(2026, 11, 25, 6, tzinfo=UTC)) == date(2026, 11, 25)

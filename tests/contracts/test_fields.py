@@ -7,6 +7,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from contracts import fields
+from contracts.attachments import MAX_SEALED, MEDIA_TYPES, Grade
+from contracts.codec import b64u_encode
 from contracts.fields import Form, check_value, coarsen, fits, kinds, ladder
 from contracts.fields.kinds import AGE_BANDS, BAND_WIDTH, KINDS, MAX_ITEMS, MAX_MEASURE, at_most
 
@@ -57,6 +59,15 @@ CONSENTS = st.fixed_dictionaries(
         "reason": WORDS,
     },
 )
+GRADED = st.fixed_dictionaries(
+    {
+        "sha256": st.binary(min_size=32, max_size=32).map(b64u_encode),
+        "size": st.integers(1, MAX_SEALED),
+        "mt": st.sampled_from(sorted(MEDIA_TYPES)),
+        "grade": st.sampled_from([grade.value for grade in Grade]),
+        "key": st.binary(min_size=32, max_size=32).map(b64u_encode),
+    }
+)
 VALUES = {
     "text": WORDS,
     "long_text": WORDS,
@@ -75,6 +86,7 @@ VALUES = {
     "coordinates": st.fixed_dictionaries(
         {"lat": st.integers(-9_000_000, 9_000_000), "lon": st.integers(-18_000_000, 18_000_000)}
     ),
+    "attachments": st.just(True) | st.lists(GRADED, min_size=1, max_size=4, unique_by=lambda item: item["sha256"]),
     "flag": st.booleans(),
 }
 JSON = st.recursive(

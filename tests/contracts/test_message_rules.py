@@ -114,6 +114,9 @@ def test_an_erasure_receipt_accounts_for_each_copy_once() -> None:
         {"refused": [{"item": body["records"][0], "basis": "law"}]},
         {"refused": body["refused"] * 2},
         {"erased_at": None},
+        {"key_stays": [{"item": body["refused"][0]["item"], "because": "shared-thread"}]},  # of what was not erased
+        {"key_stays": [{"item": body["records"][0], "because": "shared-thread"}] * 2},
+        {"key_stays": [{"item": body["records"][0], "because": "no-reason"}]},
     ):
         changed = {key: value for key, value in (body | change).items() if value is not None}
         ok = change == {"records": [], "erased_at": None}

@@ -34,6 +34,10 @@ SAMPLES = {
     "consents": [{"scope": "c2", "act": "given", "from": "2026-10-15", "witness": "una persona"}],
     "phones": ["+50255550100"],
     "coordinates": {"lat": 2703110, "lon": -9821450},
+    "attachments": [
+        {"sha256": "A" * 42 + last, "size": 20_480, "mt": "image/jpeg", "grade": grade, "key": "A" * 42 + last}
+        for grade, last in (("face", "E"), ("mark", "I"), ("object", "M"))
+    ],
     "flag": True,
 }
 

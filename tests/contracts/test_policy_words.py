@@ -195,6 +195,11 @@ def test_equal_policies_differ_in_nothing():
         (lambda p: p["forbids"].pop(2), "wider", "forbid:bulletin-abroad"),
         (lambda p: p["nevers"].pop(0), "wider", "never:relatives-abroad"),
         (lambda p: p["second_person"].pop(0), "wider", "second:remains"),
+        (
+            lambda p: flow(p, "flow:note").update(counts="working"),
+            "other",
+            "flow:note: cómo corren las horas opening → working",
+        ),
         (lambda p: flow(p, "flow:note").update(retain_days=900), "wider", "conservación (días) 365 → 900"),
         (lambda p: flow(p, "flow:note").update(retain_days=100), "narrower", "conservación (días) 365 → 100"),
         (lambda p: flow(p, "flow:bulk").update(approvals=1), "wider", "personas que autorizan 2 → 1"),

@@ -205,6 +205,7 @@ def test_no_second_pending_exchange_for_the_same_case_and_recipient() -> None:
         ("search", "case-1", "gt.conamigua"),
         ("referral", "case-2", "gt.conamigua"),
         ("referral", "case-1", "gt.pgn"),
+        ("referral", "case-1", "gt.conamigua", "shelter"),
     ):
         assert open_refusal(pending, Pending(*other)) is None
     for never_waits in ("duty", "erasure"):

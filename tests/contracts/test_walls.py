@@ -6,22 +6,26 @@ from datetime import date
 import pytest
 
 from contracts import walls as module
+from contracts.alike import REFUSED, release_slot, says_nothing, told_result
 from contracts.consents import Scope, Wish
-from contracts.disclosure import SourceRecord
+from contracts.disclosure import Recipient, SourceRecord
 from contracts.errors import SchemaError
 from contracts.fields import RecordType
-from contracts.ids import Code
-from contracts.messages import SearchResult
+from contracts.ids import Code, NodeId
+from contracts.messages import DisclosureGrantBody, DisclosureResult, SearchResponseBody, SearchResult
 from contracts.register import Role
 from contracts.walls import (
     WALL_BULLETIN,
+    WALL_CONSULATE,
     WALL_ENFORCEMENT,
     WALL_FINDER_FIRST,
     WALL_HELD,
     WALL_NAMES,
     WALL_NATIONALITY,
     WALL_NEVER_TO,
+    WALL_OFFER,
     WALL_PUBLICATION,
+    WALL_RELATIVES,
     WALL_REPORTER,
     WALL_TWO_PERSONS,
     WALL_WISH,
@@ -30,8 +34,6 @@ from contracts.walls import (
     marks_of,
     must_stay_unknown,
     persons,
-    release_slot,
-    told_result,
     walls,
     without_held,
 )
@@ -52,6 +54,13 @@ from tests.never.leavings import (
 MINOR = CaseMarks(minor="yes")
 NOTED = message("note")
 TWO = frozenset({SECOND})
+COUNTY = Recipient(NodeId("us.tx.kenedy"), Role.FOREIGN_MEDICOLEGAL)
+
+
+def offered(department):
+    offer = message("referral.offer")
+    return offer.model_copy(update={"body": offer.body.model_copy(update={"department": Code(department)})})
+
 
 # What a wall stops, and the one change after which it does not.
 STOPPED = {
@@ -74,6 +83,15 @@ STOPPED = {
         {"marks": CaseMarks(finder_first=True, finder_released=True)},
     ),
     WALL_WISH: (leaving(alive()), {"wish": Wish.ALIVE_ONLY}),
+    WALL_OFFER: (leaving(offered("ficticia-caal")), {"message": offered("gt-13")}),
+    WALL_CONSULATE: (
+        leaving(message("search.request"), Role.FOREIGN_CONSULATE, PERSON, marks=CaseMarks(flees=True), approved_by=TWO),
+        {"marks": CaseMarks()},
+    ),
+    WALL_RELATIVES: (
+        replace(leaving(message("disclosure.grant"), Role.FOREIGN_MEDICOLEGAL, REPORTER), to=COUNTY),
+        {"carried": (PERSON,)},
+    ),
 }
 
 
@@ -94,6 +112,19 @@ def test_an_ordinary_message_meets_no_wall() -> None:
     assert walls(leaving(message("report.transfer"), Role.SEARCH_MECHANISM, PERSON)) == ()
     assert walls(leaving(message("search.request"), Role.HEALTH, PERSON)) == ()
     assert walls(leaving(found(SearchResult.NO_MATCH))) == ()
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_nothing_protected_and_no_relative_goes_to_a_node_of_the_united_states_whatever_its_role(role) -> None:
+    there = Recipient(NodeId("us.ejemplo"), role)
+    for record in (
+        REPORTER,
+        carried(RecordType.MISSING_PERSON, "intended_destination"),
+        carried(RecordType.CUSTODY, "facility"),
+    ):
+        assert WALL_RELATIVES in walls(replace(leaving(message("disclosure.grant"), role, record), to=there))
+    assert WALL_RELATIVES not in walls(replace(leaving(message("disclosure.grant"), role, PERSON), to=there))
+    assert WALL_RELATIVES not in walls(leaving(message("disclosure.grant"), Role.CHILD_PROTECTION, REPORTER))
 
 
 # -- two persons ---------------------------------------------------------------------------------------------------
@@ -174,6 +205,14 @@ def test_never_to_a_node_a_role_or_a_country() -> None:
         assert WALL_NEVER_TO in walls(leaving(message("ping"), Role.FOREIGN_ENFORCEMENT, never_to=frozenset({target})))
     for target in ("us", "country:gt", "us.ejemplo.2"):
         assert WALL_NEVER_TO not in walls(leaving(message("ping"), Role.FOREIGN_ENFORCEMENT, never_to=frozenset({target})))
+
+
+def test_the_answer_of_who_holds_nothing_is_about_nobody() -> None:
+    refused = DisclosureGrantBody(result=DisclosureResult.REFUSED, basis=REFUSED)
+    cannot = SearchResponseBody(result=SearchResult.CANNOT_ANSWER, searched_at=1_795_953_600, basis=REFUSED)
+    assert all(map(says_nothing, (found(SearchResult.NO_MATCH).body, cannot, refused)))
+    something = (found(), found(SearchResult.POSSIBLE), alive(), message("disclosure.grant"), message("ping"), message("note"))
+    assert not any(says_nothing(item.body) for item in something)
 
 
 def test_a_description_without_a_name_needs_no_scope_to_go_to_a_register_that_publishes() -> None:

@@ -64,7 +64,7 @@ def thread_key_after_the_message() -> None:
     """A thread's key is stored after the message that is sealed with it."""
     real = thread_keys.ThreadKeys._ensure
 
-    async def later(self, threads):
+    async def later(self, threads, *, arriving=False):
         keys = await self._load(threads)
         made = {thread: self._vault.new_key(thread) for thread in threads - keys.keys()}
         self._cache |= made
@@ -75,7 +75,7 @@ def thread_key_after_the_message() -> None:
                 self._cache.pop(thread, None)
             vault, self._vault = self._vault, _Ready(self._vault, made)
             try:
-                await real(self, set(made))
+                await real(self, set(made), arriving=arriving)
             finally:
                 self._vault = vault
 

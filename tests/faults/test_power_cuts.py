@@ -188,4 +188,4 @@ async def test_the_start_refuses_databases_that_could_lose_what_was_acknowledged
         server.start()
         rig.nodes[MBMID].start(zygote)
         assert rig.nodes[MBMID].exit_code(60) == 3
-        assert "fsync is off" in rig.nodes[MBMID].log.read_text()
+        assert "PostgreSQL fsync es off" in rig.nodes[MBMID].log.read_text()

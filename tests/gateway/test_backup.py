@@ -91,6 +91,38 @@ def test_a_backup_verifies_and_says_what_that_does_not_prove(made):
     assert {row["kind"] for row in listed} == {"main", "keys"}
 
 
+def test_that_a_backup_was_verified_is_noted_and_how(made, tmp_path):
+    node, key, main, keys = made
+    told = lambda *more: json.loads(run("backup", "verify", main, "--config", node, "--json", *more).stdout)  # noqa: E731
+    assert told()["noted"]
+    outside = checks(node, main)
+    assert (outside.whole_at is not None, outside.opened_at) == (True, None)
+    assert told("--identity", key)["noted"]
+    inside = checks(node, main)
+    assert inside.opened_at is not None
+    assert checks(node, keys).whole_at is None
+    gone = load_config(node).data / "paradero.db"
+    gone.rename(tmp_path / "aside.db")
+    assert told()["noted"] is False
+    assert not gone.exists()  # no empty one in the way of a restore
+
+
+def checks(node, file):
+    import asyncio
+
+    from gateway.storage.backups import checked_backups
+    from gateway.storage.engine import create_read_engine
+
+    async def look():
+        engine = create_read_engine(load_config(node).main_database)
+        try:
+            return {item.row.file: item for item in await checked_backups(engine)}[file.name]
+        finally:
+            await engine.dispose()
+
+    return asyncio.run(look())
+
+
 def test_no_secret_is_in_the_clear_or_in_the_main_backup(made):
     _, _, main, keys = made
     for file in (main, keys):

@@ -95,17 +95,41 @@ FILE_COMMANDS = [
     "federation suspend R gt.x --reason x --key F --online F --online-identity F", "federation clear F s-x",
     "federation upgrade R --council F --registrars F --policy-holders F --duty F --online F --identity F",
     "federation self-suspend R --online F --identity F --reason x --config C", "demo --headless --folder F/x",
+    "demo links --folder F", "demo links --folder F --json", "demo tour --folder F", "demo tour --folder F --yes --json",
     *(f"{command} --config F" for command in (
         "status", "status --json", "doctor", "doctor --json", "serve", "db check", "db check --json", "db upgrade", "outbox list",
-        "outbox show x", "outbox retry x", "outbox pause x", "outbox resume x", "federation status", "federation poll",
+        "outbox show x", "outbox retry x", "outbox pause x", "outbox resume x", "federation status", "federation poll", "federation test gt.x",
         "adapter list", "evidence export x", "backup list", "backup list --json", "backup now", "backup give-up gt.pgn",
         "backup key OUT", "keys renew", "keys renew --json", "login x", "logout", "whoami", "user list", "user bootstrap x --name x", "user recover x",
         "user add x --name x --role auditor", "user invite x", "user enable x", "user disable x", "user set-password",
+        "user totp", "user totp --remove --json", "user recovery-codes", "user reset-factors x", "user link x --subject x", "user unlink x",
         "user roles x --role auditor", "office list", "office close x", "office members x", "office next x",
-        "office add x --name-es x --name-en x --zone UTC",
+        "request list", "request show x", "request clarify x --field sex", "request extend x --until x", "request decline x --reason x",
+        "request no-information x --searched x --as-of x", "hold list", "hold show x", "hold release x 0.0", "hold drop x",
+        "approve x", "office add x --name-es x --name-en x --zone UTC",
+        "inbox list", "inbox list --json", "inbox read x", "finding clarify x --field sex", "request identity x yes", "duty list x", "duty end x", "inbox take x", "inbox done x", "inbox move x --office x", "inbox give x --to x", "referral list", "referral show x",
+        "referral offer --to gt.x --case x --service shelter --minor no --purpose x --basis x", "referral accept x",
+        "referral decline x --reason other", "referral update x --progress in-progress", "referral done x --outcome done",
+        "referral withdraw x --reason sent-in-error", "finding list", "finding show x",
+        "attachment list", "attachment show x", "attachment fetch x", "attachment drop x", "attachment save x --to OUT",
+        "case who-has MBMID-2026-000001", "case list", "case same-person x x", "case other-person x", "case never-to x gt.x", "case never-to x --lift",
+        "case wish x --wish silence --evidence interview", "case close MBMID-2026-000001 --as detained",
+        "audit open MBMID-2026-000001 --complaint PDH-2026-1", "audit list", "audit list --json", "audit show x", "audit opened", "stats", "stats --json",
+        "consent grant x --relative x --scope c3 --form written --language es", "consent show x",
+        "consent narrow x --relative x --scope c3 --form written --language es --to gt.x",
+        "consent withdraw x --relative x --scope c3 --form written --language es --json",
+        "webhook add x https://x.example/a", "webhook list", "webhook list --json", "webhook test x", "webhook deliveries x",
+        "webhook replay x", "webhook secret x", "webhook pause x", "webhook resume x", "webhook remove x",
+        "erasure plan", "erasure run", "erasure run --go-on", "erasure status --json", "erasure keep x --basis x", "erasure release x",
     )),
     "policy show --policy F", "policy matrix --policy F", "policy explain search.request --to x --purpose x --policy F",
     "policy test F", "policy diff F F", "policy simulate F --mapping F", "policy build F --output OUT", "policy check-overlay F",
+    "request new F --config C", "request check F --config C",
+    "duty send x F --to gt.mp --duty x --purpose x --basis x --config C", "request answer x F --config C", "preview x F --config C", "preview x F --lang en --config C",
+    "request alive x F --config C",
+    "finding send F --authority x --country US --case-ref x --config C", "referral update x --progress records-sent --records F --config C",
+    "referral done x --outcome done --records F --config C",
+    "attachment add F --grade mark --config C",
     "backup verify F", "backup verify F --json", "backup verify F --identity F", "backup key F/x --config C",
     "backup restore F --identity F --keys F --config C", "backup restore F --identity F --without-keys --config C",
 ]  # fmt: skip
@@ -153,8 +177,8 @@ def test_the_table_knows_every_command():
 
 
 @pytest.mark.parametrize("command", ["status", "outbox list", "outbox show x", "outbox retry x", "outbox pause gt.x",
-                                     "outbox resume gt.x", "federation status", "federation poll", "evidence export x",
-                                     "whoami", "user list", "user disable x", "office list", "office next x"])  # fmt: skip
+                                     "outbox resume gt.x", "federation status", "federation poll", "federation test gt.x", "evidence export x",
+                                     "inbox list", "referral list", "finding list", "whoami", "user list", "user disable x", "office list", "office next x"])  # fmt: skip
 def test_a_node_that_is_stopped_or_is_another_program_is_unreachable(call, node, command):
     assert call(*command.split(), "--config", node)[0] == ExitCode.UNREACHABLE
 

@@ -3,6 +3,8 @@
 import asyncio
 import json
 import os
+import re
+import select
 import signal
 import socket
 import subprocess
@@ -16,9 +18,12 @@ from gateway.demo.home import demo_home
 from gateway.demo.narrator import Narrator, StepFailedError
 from gateway.demo.ports import reserved_ports
 from gateway.demo.processes import DemoNode
+from gateway.demo.stage import Pages
 from gateway.demo.story import play
+from gateway.demo.visiting import Visit
 
 ROOT = Path(__file__).parents[2]
+NO_PAGES = Pages(preview=lambda _: (), who_has=lambda *_: ())
 
 
 def demo(*words, temporary):
@@ -70,6 +75,25 @@ def test_two_searches_never_get_the_same_port_and_a_server_can_still_listen_on_i
         # Control: who does not say SO_REUSEADDR, as a search, is refused.
         with socket.socket() as stranger, pytest.raises(OSError, match="in use"):
             stranger.bind(("127.0.0.1", ours[1]))
+
+
+def test_time_passes_at_a_demo_that_runs_and_nowhere_else(tmp_path):
+    from typer.testing import CliRunner
+
+    from gateway.cli import app
+    from gateway.demo.clock import DemoClock, ahead
+    from gateway.main.node import SystemClock
+
+    runner = CliRunner()
+    for words in (["links"], ["tour"]):
+        assert runner.invoke(app, ["demo", *words, "--folder", str(tmp_path)]).exit_code == 4
+    assert runner.invoke(app, ["demo", "--ahead", "20", "--folder", str(tmp_path)]).exit_code == 4
+    assert runner.invoke(app, ["demo", "--ahead", "20"]).exit_code == 4
+    (tmp_path / "register").mkdir()
+    assert runner.invoke(app, ["demo", "--ahead", "20", "--folder", str(tmp_path)]).exit_code == 0
+    assert runner.invoke(app, ["demo", "--ahead", "5", "--folder", str(tmp_path)]).exit_code == 0
+    assert ahead(tmp_path).total_seconds() == 25 * 60
+    assert 24 < (DemoClock(tmp_path).now() - SystemClock().now()).total_seconds() / 60 < 26
 
 
 def test_a_folder_with_something_in_it_is_refused_and_left_alone(tmp_path):
@@ -134,18 +158,26 @@ async def test_another_program_on_the_port_is_not_taken_for_our_node(tmp_path):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_the_whole_story_is_one_json_line_a_step_and_leaves_nothing(tmp_path):
     started = time.monotonic()
     process = demo("--headless", "--json", temporary=tmp_path)
-    out, err = process.communicate(timeout=120)
+    out, err = process.communicate(timeout=360)
     steps = [json.loads(line) for line in out.splitlines()]
     assert process.returncode == 0, out + err
-    assert [step["step"] for step in steps] == list(range(1, 10))
+    assert [step["step"] for step in steps] == list(range(1, 14))
     assert all(step["ok"] for step in steps)
+    facts = {step["name"]: step["facts"] for step in steps}
+    assert {"found_coordinates", "cause_of_death", "local_ref"} <= set(facts["answer"]["stays"])
+    assert "found_place" in facts["answer"]["leaves"]
+    assert facts["who-has"]["nodes"] == ["gt.minex"]
+    assert facts["withdrawal"]["ordered"] == {"gt.minex": 1}
+    assert facts["withdrawal"]["state"] == "erased"
     assert err == ""
     assert nodes_of(tmp_path) == []
     assert list(tmp_path.iterdir()) == []
-    assert steps[-1]["facts"]["memory_mb"] <= 600
+    assert facts["cost"]["memory_mb"] <= 600
+    assert facts["links"]["links"] == 9
     print(f"demo: {time.monotonic() - started:.1f} s")
 
 
@@ -160,7 +192,7 @@ async def test_a_step_that_is_not_as_told_fails_the_story_and_leaves_nothing(tmp
 
     folder = tmp_path / "demo"
     with pytest.raises(StepFailedError):
-        await play(folder, headless=True, as_json=True, program="paradero", scenes=(lie, never))
+        await play(folder, headless=True, as_json=True, program="paradero", scenes=(lie, never), pages=NO_PAGES)
     last = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (last["name"], last["ok"]) == ("lie", False)
     assert nodes_of(folder) == []
@@ -190,7 +222,47 @@ def test_killed_without_warning_its_nodes_end_too(tmp_path):
     wait_until(lambda: nodes_of(tmp_path) == [])
 
 
+def walked(folder, account):
+    """The tour: alone, over the pages; and with somebody, for whom it waits."""
+
+    def run(*words):
+        command = [sys.executable, "-m", "gateway", "demo", *words, "--folder", str(folder), "--json"]
+        return subprocess.run(command, cwd=ROOT, env=account, capture_output=True, text=True, timeout=120, check=False)
+
+    played = run("tour", "--yes")
+    steps = [json.loads(line) for line in played.stdout.splitlines()]
+    assert played.returncode == 0, played.stdout + played.stderr
+    assert [step["name"] for step in steps] == ["enter", "read", "answer", "second", "slot", "arrived"]
+    assert all(step["ok"] for step in steps)
+    assert "/enlace/" not in played.stdout
+
+    command = [sys.executable, "-m", "gateway", "demo", "tour", "--folder", str(folder)]
+    tour = subprocess.Popen(command, cwd=ROOT, env=account, stdout=subprocess.PIPE, text=True)
+    try:
+        url = re.search(r"http://\S+/enlace/\w+", until(tour, "/enlace/"))[0]
+        waits = select.select([tour.stdout], [], [], 3)[0]
+        assert waits == []  # nobody came in: it does not go on
+        asyncio.run(opened(url))
+        assert "✓ 1." in until(tour, "✓ 1.")
+    finally:
+        tour.terminate()
+        tour.communicate(timeout=30)
+    links = json.loads(run("links").stdout)["links"]
+    assert {link["node"] for link in links} == {"gt.conamigua", "gt.igm.mbmid", "gt.minex", "gt.pgn", "gt.pdh"}
+
+
+async def opened(url):
+    import aiohttp
+
+    host, _, path = url.removeprefix("http://").partition("/")
+    async with aiohttp.ClientSession() as session:
+        visit = Visit(session, host)
+        assert await visit.open(f"/{path}") == 200
+        assert await visit.send("") == 200
+
+
 @pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_command_it_suggests_works_when_pasted(tmp_path):
     folder = tmp_path / "una carpeta"
     process = demo("--folder", folder, temporary=tmp_path)
@@ -202,7 +274,9 @@ def test_every_command_it_suggests_works_when_pasted(tmp_path):
             subprocess.run(command, shell=True, cwd=ROOT, env=account, capture_output=True, timeout=60, check=False).returncode
             for command in commands
         ]
-        assert codes == [0, 0, 0, 9, 0, 0, 8], commands  # 9: some sample rows need a person; 8: the log that was tampered with
+        # 9: some sample rows need a person; 8: the log that was tampered with
+        assert codes == [0, 0, 0, 9, 0, 0, 8] + [0] * 12, list(zip(codes, commands, strict=True))
+        walked(folder, account)
     finally:
         process.send_signal(signal.SIGTERM)
         process.communicate(timeout=60)

@@ -28,7 +28,7 @@ from keys.register.ceremony import (
     stage_self_suspension,
     stage_suspension,
 )
-from tests.conftest import new_postgresql_database
+from tests.conftest import new_node_databases
 from tests.simulator.federation import simulated_federation
 
 CANARY = "Ficticiacanaria"
@@ -42,10 +42,7 @@ async def federation(request, tmp_path):
         server = request.getfixturevalue("postgresql_server")
         if server is None:
             pytest.skip("NO POSTGRESQL FOUND: this test ran on SQLite only. apt-get install postgresql")
-        databases = {
-            name: (new_postgresql_database(server), new_postgresql_database(server))
-            for name in ("gt.igm.mbmid", "gt.conamigua", "gt.pgn")
-        }
+        databases = {name: new_node_databases(server) for name in ("gt.igm.mbmid", "gt.conamigua", "gt.pgn")}
     names = ("gt.igm.mbmid", "gt.conamigua", "gt.pgn", "gt.igm.control")
     async with simulated_federation(tmp_path, *names, databases=databases) as found:
         yield found

@@ -11,7 +11,7 @@ from contracts.ids import Code, NodeId
 from contracts.messages import ExpertConclusion, ExpertConclusionBody, Note, NoteBody
 from contracts.register import Role
 from gateway.exchange.submit import Draft, preview, sign_draft, submit
-from gateway.main.policies import node_overlay
+from gateway.main.policy_files import node_overlay
 from tests.contracts.test_policy_disclosure import POLICY
 from tests.gateway.test_exchange import row, send
 from tests.simulator.federation import MEMBERS, open_simulated, simulated_federation

@@ -10,10 +10,11 @@ from contracts.codec import parse_object
 from contracts.disclosure import Grant
 from contracts.fields import RECORDS
 from contracts.policy import load_source, load_template, parse_policy
+from contracts.policy.matrix import matrix
 from contracts.register import Role
 from gateway.cli import app
 from gateway.cli import policy as policy_cli
-from gateway.main.policies import matrix, sample_record, simulate
+from gateway.main.policies import sample_record, simulate
 
 ROOT = Path(__file__).parents[2]
 EXPECTATIONS = ROOT / "contracts" / "templates" / "expectations" / "first-policy.toml"

@@ -149,3 +149,20 @@ def test_a_kept_message_is_what_was_signed_and_opens_in_its_place_alone():
     for place in ((wrapped, T1, M2, sealed), (wrapped, T2, M1, sealed), (wrapped, T1, M1, sealed[:-1])):
         with pytest.raises(StorageError):
             vault.kept(*place)
+
+
+def test_a_draft_is_bound_to_its_place_and_never_opens_as_a_message():
+    vault = Vault(MASTER)
+    wrapped = vault.new_key(T1)
+    draft = vault.keep_draft(wrapped, T1, M1, BODY)
+    assert vault.kept_draft(wrapped, T1, M1, draft) == BODY
+    with pytest.raises(StorageError):
+        vault.kept(wrapped, T1, M1, draft)  # nobody signed it
+    with pytest.raises(StorageError):
+        vault.kept_draft(wrapped, T1, M1, vault.seal(wrapped, T1, M1, BODY))
+    for key, thread, place in ((wrapped, T1, M2), (wrapped, T2, M1), (vault.new_key(T1), T1, M1)):
+        with pytest.raises(StorageError):
+            vault.kept_draft(key, thread, place, draft)
+    for place in (0, 12, len(draft) - 1):
+        with pytest.raises(StorageError):
+            vault.kept_draft(wrapped, T1, M1, draft[:place] + bytes([draft[place] ^ 1]) + draft[place + 1 :])

@@ -54,6 +54,11 @@ def test_no_module_deletes_what_was_disclosed_said_or_decided():
     assert not any(deletes(path.read_text(), tables) for path in GATEWAY.rglob("*.py"))
     assert {name for name, _ in inspect.getmembers(SqlLedger, inspect.isfunction) if not name.startswith("_")} == {
         "add",
+        "of_order",
+        "order_lost",
+        "outstanding",
+        "to_recall",
+        "was_ordered",
         "not_delivered",
         "of_case",
         "recall",

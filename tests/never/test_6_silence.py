@@ -2,9 +2,10 @@
 
 import pytest
 
+from contracts.alike import REFUSED, release_slot, told_result
 from contracts.consents import Wish
 from contracts.messages import SearchResponseBody, SearchResult
-from contracts.walls import REFUSED, CaseMarks, must_stay_unknown, release_slot, told_result
+from contracts.walls import CaseMarks, must_stay_unknown
 from tests.never.leavings import SECOND, found, leaving, message
 from tests.never.signing import signed
 

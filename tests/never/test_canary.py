@@ -1,5 +1,6 @@
 """Never: a personal value in a log line, a metric, an error text or a file name."""
 
+import contextlib
 import io
 import json
 import logging
@@ -21,13 +22,12 @@ CANARY = "Ficticiacanaria Caal Choc"
 
 
 @pytest.fixture
-def log_lines(monkeypatch):
-    out = io.StringIO()
-    monkeypatch.setattr("sys.stderr", out)
-    telemetry.configure_logging("debug")
+def log_lines(capsys):
+    """What was written since it was last asked for."""
     structlog.reset_defaults()
     telemetry.configure_logging("debug")
-    yield out
+    yield lambda: capsys.readouterr().err
+    structlog.reset_defaults()
     logging.basicConfig(force=True)
 
 
@@ -44,12 +44,31 @@ def test_a_log_line_keeps_ids_and_codes_and_drops_everything_else(log_lines):
         exc_info=ValueError(CANARY),
     )
     logging.getLogger("aiohttp.server").error("request from %s", CANARY, exc_info=RuntimeError(CANARY))
-    text = log_lines.getvalue()
+    text = log_lines()
     assert "Ficticia" not in text
     assert "AGE-SECRET" not in text
     assert "eyJ" not in text
     first = json.loads(text.splitlines()[0])
     assert (first["peer"], first["count"], first["error"]) == ("gt.minex", 3, "ValueError")
+
+
+@pytest.mark.parametrize("broken", [ValueError("closed"), BrokenPipeError(), OSError(28, "full")])
+def test_a_line_that_cannot_be_written_is_counted_and_fails_nothing(log_lines, broken):
+    log = structlog.get_logger()
+    log.error("delivered", count=1)
+    assert json.loads(log_lines())["count"] == 1
+
+    class Gone(io.StringIO):
+        def write(self, _):
+            raise broken
+
+    before = telemetry.registry.get_sample_value("paradero_log_lines_lost_total")
+    with contextlib.redirect_stderr(Gone()):
+        log.error("delivered", count=2)
+    assert telemetry.registry.get_sample_value("paradero_log_lines_lost_total") == before + 1
+    with contextlib.redirect_stderr(io.StringIO()) as later:
+        log.error("delivered", count=3)
+    assert json.loads(later.getvalue())["count"] == 3
 
 
 @pytest.mark.parametrize("kind", [NodeId, MessageId, KeyId, CaseAlias, Folio])

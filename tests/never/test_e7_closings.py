@@ -2,12 +2,13 @@
 
 import pytest
 
-from contracts import walls as module
+from contracts import alike as module
+from contracts.alike import Closing, closing_notice
 from contracts.consents import Wish
 from contracts.ids import Code
 from contracts.messages import CaseState, CaseStatusBody, Located
 from contracts.register import Role
-from contracts.walls import WALL_WISH, Closing, closing_notice, walls
+from contracts.walls import WALL_WISH, Leaving, walls
 from tests.never.leavings import PATIENT, alive, found, leaving, message
 from tests.never.signing import signed
 
@@ -34,7 +35,7 @@ def test_control_one_kind_that_is_told_otherwise_is_seen(monkeypatch):
 def test_nobody_is_told_against_the_wish_of_the_person_found(role, wish):
     to = leaving(message("ping")).to
     for about, records in ((alive(), ()), (found(), (PATIENT,)), (message("disclosure.grant"), (PATIENT,))):
-        stopped = module.Leaving(message=about, to=type(to)(to.node, role), carried=records, wish=wish)
+        stopped = Leaving(message=about, to=type(to)(to.node, role), carried=records, wish=wish)
         assert WALL_WISH in walls(stopped)
 
 

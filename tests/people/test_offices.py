@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 
 from contracts.calendars import DAY, Opening, week
 from contracts.errors import FaultError
+from contracts.ids import Code
 from gateway.main import national_days
 from gateway.main.national_days import NationalDays
+from gateway.people import offices
 from gateway.people.errors import InvalidError
-from gateway.people.offices import parse_hours, show_hours
+from gateway.people.offices import calendar_at, parse_hours, show_hours
 from tests.people.world import ADMIN, OFFICE, open_world
 
 
@@ -104,6 +106,25 @@ def test_hours_are_read_as_they_are_shown(days):
 def test_whatever_is_typed_for_hours_is_hours_or_refused(text):
     with suppress(InvalidError):
         assert parse_hours(show_hours(parse_hours(text))) == parse_hours(text)
+
+
+async def test_a_term_counts_by_the_office_that_takes_new_work_where_its_own_is_not_there(world, monkeypatch):
+    assert await calendar_at(Code(OFFICE), world.desk) is None  # there is no office at all
+    await world.open_office("consulado-houston", zone="America/Chicago", calendar="US")
+    await world.open_office()
+    mine = await calendar_at(Code(OFFICE), world.desk)
+    assert str(mine.zone) == "America/Guatemala"
+    first = await calendar_at(None, world.desk)
+    await world.cli(ADMIN, "office", "close", OFFICE)
+    for gone in (OFFICE, "no-hay"):
+        assert await calendar_at(Code(gone), world.desk) == await calendar_at(None, world.desk)
+    assert str(first.zone) == "America/Chicago"
+
+    async def unknown(*_):
+        raise FaultError("nobody knows the holidays")
+
+    monkeypatch.setattr(offices, "calendar_of", unknown)
+    assert await calendar_at(None, world.desk) is None  # then hours just pass
 
 
 def test_hours_are_read_in_english_too():

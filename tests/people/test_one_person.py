@@ -5,13 +5,16 @@ import asyncio
 import pytest
 
 from contracts.ids import Code
-from gateway.people.approvals import approve
-from gateway.people.errors import InvalidError
+from gateway.console.access import PRINCIPAL
+from gateway.console.requests import by_of
+from gateway.exchange.agreeing import agreed
+from gateway.exchange.gate import By
+from gateway.people.errors import SignedOutError
 from gateway.people.sign_in import resolve
 from tests.people.world import ADMIN, OFFICE, open_world
 
 ANA, EVA = "ana.ficticia", "eva.ficticia"
-ACT, SUBJECT = Code("disclosure.release"), "01990000-0000-7000-8000-000000000001"
+ACT, CASE = Code("case.close"), "MBMID-2026-000001"
 
 
 @pytest.fixture
@@ -30,38 +33,43 @@ async def who(world, login):
 
 
 async def yes(world, login):
-    return await approve(ACT, SUBJECT, await who(world, login), world.desk)
+    return await says_yes(world, await who(world, login))
+
+
+async def says_yes(world, principal):
+    node = next(iter(world.federation.nodes.values())).capabilities
+    async with node.begin() as work:
+        return await agreed(ACT, CASE, "detained", work, node, by=By(str(principal.person_id), principal.actor))
 
 
 async def test_two_approvals_of_one_person_are_one_whatever_happened_between(world):
-    assert await yes(world, ANA) == 1
-    assert await yes(world, ANA) == 1
+    assert not await yes(world, ANA)
+    assert not await yes(world, ANA)
     first = (await who(world, ANA)).actor
     await world.login(ANA, home="another machine")
-    assert await approve(ACT, SUBJECT, await resolve(world.token("another machine"), world.desk), world.desk) == 1
+    assert not await says_yes(world, await resolve(world.token("another machine"), world.desk))
     await world.cli(ADMIN, "user", "roles", ANA, "--role", "officer@otra", "--role", f"office-head@{OFFICE}")
     await world.login(ANA)
-    assert await yes(world, ANA) == 1
+    assert not await yes(world, ANA)
     await world.cli(ADMIN, "user", "disable", ANA)
     # The name is not given to another id, not even with the account shut.
     again = await world.cli(ADMIN, "user", "add", ANA, "--name", "Otra", "--role", f"officer@{OFFICE}", code=6)
     assert "user enable" in again.output
     invitation = (await world.ask(ADMIN, "user", "enable", ANA))["invitation"]
     await world.accept(ANA, invitation)
-    assert await yes(world, ANA) == 1
+    assert not await yes(world, ANA)
     assert (await who(world, ANA)).actor == first, "one person has one pseudonym, for ever"
     # Control: another person is the second.
-    assert await yes(world, EVA) == 2
+    assert await yes(world, EVA)
     assert (await who(world, EVA)).actor != first
-    given = [leaf for leaf in await world.leaves() if leaf.get("detail") == "approval.given"]
-    assert len(given) == 2
+    said = [leaf["actor"] for leaf in await world.leaves() if leaf.get("detail") == f"agreed {ACT} detained"]
+    assert len(set(said)) == 2
 
 
 async def test_approvals_given_at_once_through_two_sessions_are_one(world):
     await world.login(ANA, home="another machine")
     both = [await who(world, ANA), await resolve(world.token("another machine"), world.desk)]
-    counts = await asyncio.gather(*(approve(ACT, SUBJECT, one, world.desk) for one in both * 5))
-    assert set(counts) == {1}
+    assert set(await asyncio.gather(*(says_yes(world, one) for one in both * 5))) == {False}
 
 
 async def test_people_who_come_in_at_once_all_come_in(world):
@@ -74,29 +82,29 @@ async def test_people_who_come_in_at_once_all_come_in(world):
     assert len({one.token for one in found}) == len(logins)
 
 
-async def test_a_machine_approves_nothing(world):
-    principal = world.api._door._machine(world.clock.now())
-    with pytest.raises(InvalidError):
-        await approve(ACT, SUBJECT, principal, world.desk)
+async def test_two_persons_who_say_yes_at_once_are_two(world):
+    both = [await who(world, ANA), await who(world, EVA)]
+    assert True in await asyncio.gather(*(says_yes(world, one) for one in both))
+
+
+async def test_a_machine_is_nobody_who_could_agree(world):
+    with pytest.raises(SignedOutError):
+        by_of({PRINCIPAL: world.api._door._machine(world.clock.now())})
 
 
 async def test_control_counting_approvals_instead_of_persons_is_seen(world, monkeypatch):
     """A table whose key is the approval and not the person would take two sessions for two persons."""
-    from gateway.storage.people import SqlApprovals
+    from gateway.storage.holds import SqlHolds
 
     said = []
 
-    async def give(self, subject, person_id, *, now):
-        said.append(person_id)
-        return True
-
-    async def given(self, subject):
+    async def agree(self, subject, person, *, now, since):
+        said.append(person)
         return list(said)
 
-    monkeypatch.setattr(SqlApprovals, "give", give)
-    monkeypatch.setattr(SqlApprovals, "given", given)
+    monkeypatch.setattr(SqlHolds, "agree", agree)
     await yes(world, ANA)
-    assert await yes(world, ANA) == 2
+    assert await yes(world, ANA)
 
 
 async def test_nobody_decides_on_their_own_account_and_one_administrator_stays(world):

@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-from gateway.console.access import Doorkeeper, Open, Route
+from gateway.console.access import Doorkeeper, Face, Open, Route, face_of
 from gateway.people import roles
 from gateway.people.accounts import parse_posts
 from gateway.people.errors import InvalidError
-from gateway.people.roles import ABOUT_CASES, ACTS, OFFICE_ROLES, PERMISSIONS, Permission, Role, check_table, permits
+from gateway.people.roles import ABOUT_CASES, ACTS, OFFICE_ROLES, PERMISSIONS, SENSITIVE, Permission, Role, check_table, permits
+from gateway.people.sign_in import Carrier
+from tests.console.visitor import Visitor
 from tests.people.hired import hired_at
 from tests.people.world import OFFICE, open_world
 
@@ -31,8 +33,32 @@ def matrix():
 
 def filled(path):
     return (
-        path.replace("{peer}", "gt.pgn").replace("{message_id}", "01990000-0000-7000-8000-000000000001").replace("{code}", "x")
+        path.replace("{peer}", "gt.pgn")
+        .replace("{message_id}", "01990000-0000-7000-8000-000000000001")
+        .replace("{attachment_id}", "01990000-0000-7000-8000-000000000001")
+        .replace("{sheet}", "01990000-0000-7000-8000-000000000004")
+        .replace("{thread}", "01990000-0000-7000-8000-000000000004")
+        .replace("{hook}", "01990000-0000-7000-8000-000000000003")
+        .replace("{code}", "x")
+        .replace("{case}", "x")
+        .replace("{secret}", "x")
+        .replace("{name}", "x")
+        .replace("{thread}", "01990000-0000-7000-8000-000000000003")
+        .replace("{update}", "01990000-0000-7000-8000-000000000005")
+        .replace("{event}", "01990000-0000-7000-8000-000000000004")
+        .replace("{record}", "custody")
+        .replace("{field}", "sex")
+        .replace("{role}", "health")
+        .replace("{draft}", "01990000-0000-7000-8000-000000000003")
+        .replace("{section}", "persona")
+        .replace("{thread}", "01990000-0000-7000-8000-000000000004")
+        .replace("{person}", "01990000-0000-7000-8000-000000000003")
+        .replace("{departure}", "01990000-0000-7000-8000-000000000002")
     )
+
+
+ENDS = {("DELETE", "/api/v1/session"), ("POST", "/api/v1/session/password"), ("POST", "/salir"), ("POST", "/cuenta/clave")}
+"""After these a session is over."""
 
 
 @pytest.fixture
@@ -43,23 +69,34 @@ async def world(tmp_path, monkeypatch):
 
 async def verdicts(world):
     """What the running node says to every role on every route it has."""
-    tokens = {"machine": world.operator_token}
+    tokens = {}
     found = {}
     for route in world.api.routes():
         for role in (*ROLES, "machine"):
-            if role not in tokens or (route.method, route.path) in {
-                ("DELETE", "/api/v1/session"),
-                ("POST", "/api/v1/session/password"),
-            }:
-                post = f"{role}@{OFFICE}" if role in OFFICE_ROLES else role
-                if role != "machine":
-                    login = f"p{len(await world.desk.reader.people())}"
-                    tokens[role] = await hired_at(world.desk, post, login=login)
-            status, _ = await world.call(route.method, filled(route.path), tokens[role])
-            found[route.method, route.path, role] = status
+            if (role, route.face) not in tokens:
+                tokens[role, route.face] = await token_for(world, role, route.face)
+            found[route.method, route.path, role] = await status_of(world, route, tokens[role, route.face])
+            if (route.method, route.path) in ENDS:
+                del tokens[role, route.face]
         for token in (None, "wrong", "A" * 43):
-            found[route.method, route.path, token] = (await world.call(route.method, filled(route.path), token))[0]
+            found[route.method, route.path, token] = await status_of(world, route, token)
     return found
+
+
+async def token_for(world, role, face):
+    if role == "machine":
+        return world.operator_token
+    post = f"{role}@{OFFICE}" if role in OFFICE_ROLES else role
+    return await hired_at(world.desk, post, login=f"p{len(await world.desk.reader.people())}", carrier=face.value)
+
+
+async def status_of(world, route, token):
+    """The status of one request; that of a page that sends somebody to the door is 401, as the API says it."""
+    path = filled(route.path)
+    if route.face is Face.API:
+        return (await world.call(route.method, path, token))[0]
+    page = await Visitor(world.base, session=token or "").ask(route.method, path)
+    return 401 if page.location.startswith("/entrar?sigue=") or (page.location == "/entrar" and path == "/") else page.status
 
 
 @pytest.mark.timeout(300)
@@ -71,23 +108,68 @@ async def test_every_route_lets_in_exactly_the_roles_the_matrix_says(world):
     for (method, path), cells in expected.items():
         strangers = [found[method, path, token] for token in (None, "wrong", "A" * 43)]
         if cells == "open":
-            # 422: the body that would let somebody in is not there.
-            assert set(strangers) <= {200, 503, 422}, path
+            # 422, 401, 429: what would let somebody in is not there. 303: the language goes into a cookie. 404: no such file.
+            page = face_of(path) is Face.PAGE
+            assert set(strangers) <= ({200, 303, 401, 404, 429} if page else {200, 503, 422}), path
             continue
         assert strangers == [401] * 3, path
         for role, allowed in cells.items():
             status = found[method, path, role]
             refused = {401, 403} if role == "machine" else {403}
-            if (status in refused) is allowed or (not allowed and status not in refused) or status >= 500:
+            if (status in {401, 403} if allowed else status not in refused) or status >= 500:
                 wrong.append((method, path, role, status))
     assert wrong == []
 
 
+SIGNED = {
+    ("POST", "/api/v1/requests"), ("POST", "/api/v1/identity-checks"), ("POST", "/api/v1/requests/{message_id}/alive"),
+    ("POST", "/api/v1/held/{message_id}/confirm"), ("POST", "/api/v1/held/{message_id}/approve"),
+    ("POST", "/api/v1/referrals"), ("POST", "/api/v1/findings"),
+}  # fmt: skip
+"""What goes out under a program's holder's name: at the pages, the form that signs asks for the same."""
+
+
+async def asked_again(world, token):
+    """The acts of an officer, beside what is sensitive by itself, that say to sign in again first."""
+    found = set()
+    for route in world.api.routes():
+        mine = isinstance(route.needs, Permission) and route.needs not in SENSITIVE and permits(route.needs, [Role.OFFICER])
+        if route.face is Face.API and route.method == "POST" and mine:
+            _, problem = await world.call("POST", filled(route.path), token, {})
+            if str(problem.get("type", "")).endswith(":sign-in-again"):
+                found.add((route.method, route.path))
+    return found
+
+
+async def test_a_program_left_alone_lets_nothing_go_out_under_its_holders_name(world):
+    token = await hired_at(world.desk, f"officer@{OFFICE}", login="s.ficticia")
+    assert await asked_again(world, token) == set()
+    world.clock.forward(minutes=6)
+    assert await asked_again(world, token) == SIGNED
+    brought = {"records": [{"type": "missing-person", "values": {"sex": "male"}}]}
+    for act, news in (("update", {"progress": "in-progress"}), ("done", {"outcome": "done"})):
+        path = filled(f"/api/v1/referrals/{{message_id}}/{act}")
+        status, problem = await world.call("POST", path, token, news | brought)
+        assert (status, problem["type"].rpartition(":")[2]) == (403, "sign-in-again"), act
+        assert (await world.call("POST", path, token, news))[0] == 404, "news without a record says nothing about anybody"
+
+
+async def test_control_a_port_that_does_not_ask_again_is_seen(world, monkeypatch):
+    monkeypatch.setattr("gateway.console.access.lately", lambda *_: None)
+    token = await hired_at(world.desk, f"officer@{OFFICE}", login="s.ficticia")
+    world.clock.forward(minutes=6)
+    assert await asked_again(world, token) == set()
+
+
 async def test_what_is_not_there_is_told_to_nobody_who_did_not_sign_in(world):
     auditor = await hired_at(world.desk, "auditor", login="a.ficticia")
-    for path in ("/api/v1/nothing", "/", "/api/v1/cases/x"):
+    for path in ("/api/v1/nothing", "/api/v1/", "/api/v1/cases/x"):
         assert (await world.call("GET", path))[0] == 401
         assert (await world.call("GET", path, auditor))[0] == 404
+    seen = Visitor(world.base, session=await hired_at(world.desk, "auditor", login="b.ficticia", carrier=Carrier.COOKIE))
+    for path in ("/nada", "/bandeja/x", "/apis"):
+        assert (await Visitor(world.base).get(path)).location.startswith("/entrar?sigue=/"), path
+        assert (await seen.get(path)).status == 404, path
     assert (await world.call("PUT", "/api/v1/cases"))[0] == 401
     assert (await world.call("HEAD", "/api/v1/cases"))[0] == 401
 
@@ -130,7 +212,10 @@ async def test_a_route_that_came_in_another_way_does_not_start(world):
     with pytest.raises(RuntimeError, match="was not admitted"):
         door.check(application)
     with pytest.raises(RuntimeError, match="twice"):
-        Doorkeeper(world.desk, token="x").admit([Route("GET", "/a", handler, Open.EVERYBODY)] * 2, web.Application())
+        Doorkeeper(world.desk, token="x").admit([Route("GET", "/api/a", handler, Open.EVERYBODY)] * 2, web.Application())
+    for path, face in (("/a", Face.API), ("/api/a", Face.PAGE), ("/healthz", Face.PAGE)):
+        with pytest.raises(RuntimeError, match="another face"):
+            Doorkeeper(world.desk, token="x").admit([Route("GET", path, handler, Open.EVERYBODY, face)], web.Application())
 
 
 # -- the table ------------------------------------------------------------------------------------------------------------

@@ -49,6 +49,15 @@ def test_a_wait_written_by_a_clock_that_was_ahead_is_not_waited_for():
     assert waiting(known, NOW) == 0
 
 
+def test_who_came_at_the_same_time_and_was_counted_after_waits_for_nobody():
+    """Several sign in behind one address: what one of them read of the clock is older than what another one wrote."""
+    known = after_failure(Bucket(b"k", 20), None, NOW)
+    assert waiting(known, NOW - timedelta(milliseconds=3)) == 0
+    for _ in range(20):
+        known = after_failure(Bucket(b"k", 20), known, NOW)
+    assert waiting(known, NOW - timedelta(milliseconds=3)) > 0  # control: what cost a wait is waited for
+
+
 def test_people_are_told_at_five_and_at_every_doubling():
     assert [count for count in range(1, 200) if burst(count)] == [5, 10, 20, 40, 80, 160]
 

@@ -6,18 +6,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from contracts.ids import Code, uuid7
+from gateway.people.ids import Login, PersonId
 from gateway.people.offices import parse_hours
-from gateway.people.ports import (
-    Failures,
-    Invitation,
-    Login,
-    Office,
-    Person,
-    PersonId,
-    PersonState,
-    Post,
-    Session,
-)
+from gateway.people.ports import Failures, Invitation, Office, Person, PersonState, Post, Session
 from gateway.people.roles import Role
 from gateway.storage.engine import create_engine, create_read_engine
 from gateway.storage.migrations.runner import upgrade_async

@@ -29,11 +29,11 @@ async def world(tmp_path, monkeypatch):
 def service_log(monkeypatch):
     """What the node writes for its administrators, from DEBUG on."""
     said = io.StringIO()
-    monkeypatch.setattr(sys, "stderr", said)
     structlog.reset_defaults()
     configure_logging("debug")
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(said))
     logging.getLogger().setLevel(logging.DEBUG)
-    # A logger keeps the stream it first wrote to: every module gets a fresh one.
+    # A logger keeps the level and the stream of its first line: every module gets a fresh one.
     for module in [one for name, one in sys.modules.items() if name.startswith("gateway.")]:
         if getattr(module, "log", None) is telemetry.log and module is not telemetry:
             monkeypatch.setattr(module, "log", structlog.get_logger())

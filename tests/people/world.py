@@ -45,10 +45,11 @@ class World:
     port: int
     monkeypatch: object
     seen: list[str] = field(default_factory=list)
+    name: str = NODE
 
     @property
     def node(self):
-        return self.federation.nodes[NODE]
+        return self.federation.nodes[self.name]
 
     @property
     def desk(self):
@@ -60,7 +61,7 @@ class World:
 
     @property
     def config(self) -> Path:
-        return self.folder / NODE / "paradero.toml"
+        return self.folder / self.name / "paradero.toml"
 
     @property
     def base(self) -> str:
@@ -157,15 +158,24 @@ class World:
 async def open_world(folder: Path, monkeypatch, databases=None, *names: str):
     """Found a federation with one node (or those named), and serve its private port."""
     given = {NODE: databases} if databases else None
-    async with simulated_federation(folder, *(names or (NODE,)), databases=given) as federation:
-        node = federation.nodes[NODE]
-        watch = Watch(Deadlines(header_seconds=75.0), Caps())
-        token = node.config.operator_token.read_text().strip()
-        api = PrivateApi(node.operations, node.people, token=token, hosts=("127.0.0.1",), watch=watch)
-        site = await serve_site(api.application(), watch, host="127.0.0.1", port=0)
-        config = folder / NODE / "paradero.toml"
-        config.write_text(config.read_text().replace("port = 8441", f"port = {site.port}"))
-        try:
-            yield World(folder, federation, api, site.port, monkeypatch)
-        finally:
-            await site.close()
+    async with (
+        simulated_federation(folder, *(names or (NODE,)), databases=given) as federation,
+        open_port(folder, monkeypatch, federation, NODE) as found,
+    ):
+        yield found
+
+
+@asynccontextmanager
+async def open_port(folder: Path, monkeypatch, federation, name: str):
+    """Serve the private port of one node of a federation, and give the world of those who work there."""
+    node = federation.nodes[name]
+    watch = Watch(Deadlines(header_seconds=75.0), Caps())
+    token = node.config.operator_token.read_text().strip()
+    api = PrivateApi(node.operations, node.people, token=token, hosts=("127.0.0.1",), watch=watch)
+    site = await serve_site(api.application(), watch, host="127.0.0.1", port=0)
+    config = folder / name / "paradero.toml"
+    config.write_text(config.read_text().replace("port = 8441", f"port = {site.port}"))
+    try:
+        yield World(folder, federation, api, site.port, monkeypatch, name=name)
+    finally:
+        await site.close()

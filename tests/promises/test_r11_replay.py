@@ -18,7 +18,7 @@ from keys.jose import encrypt_jwe
 from keys.keystore import load_node_keys, recipient_of, save_node_keys
 from keys.model import OpeningKey
 from keys.sealing import ENVELOPE_TYP, MESSAGE_TYP
-from tests.conftest import new_postgresql_database
+from tests.conftest import new_node_databases
 from tests.promises.life import LOCATE, MBMID, NAMES, PGN, TRANSFER, draft, envelope_of, ping, row, rows_of
 from tests.reliability.ledger import control, note, scaled
 from tests.simulator.federation import simulated_federation
@@ -44,7 +44,7 @@ async def federation(request, tmp_path):
         server = request.getfixturevalue("postgresql_server")
         if server is None:
             pytest.skip("NO POSTGRESQL FOUND: R11 was shown on SQLite only. apt-get install postgresql")
-        databases = {name: (new_postgresql_database(server), new_postgresql_database(server)) for name in NAMES}
+        databases = {name: new_node_databases(server) for name in NAMES}
     async with simulated_federation(tmp_path, *NAMES, databases=databases) as found:
         yield found
 
@@ -224,7 +224,7 @@ async def test_what_is_not_remembered_is_refused_once_it_expired(federation):
 
 
 async def test_nothing_is_ever_forgotten_so_the_horizon_is_longer_than_any_validity(federation):
-    """Deduplication rows are never pruned. If that changes, the horizon must stay over validity + 2 x skew (ruling 4)."""
+    """Deduplication rows are never pruned. If that changes, the horizon must stay over validity + 2 x skew (decision 6)."""
     sender, mbmid = federation.nodes["gt.conamigua"].capabilities, federation.nodes["gt.igm.mbmid"]
     envelope = await envelope_of(sender, ping(sender))
     first = await mbmid.door.receive([envelope])
@@ -287,7 +287,7 @@ async def test_control_expiry_that_nobody_judges_is_seen(small, monkeypatch):
 
 
 async def test_control_an_inbox_that_takes_questions_is_seen(small, monkeypatch):
-    monkeypatch.setattr(receive, "_not_a_question", lambda verdict: verdict)
+    monkeypatch.setattr(receive, "_not_a_question", lambda verdict, *_: verdict)
     seen = await replayed_questions(small, 1) > 0
     control("R11", "A question replayed at the inbox is stored, raised to people and answered.", seen=seen)
     assert seen

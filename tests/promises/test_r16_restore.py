@@ -8,7 +8,7 @@ import pytest
 from gateway.exchange import dispatch, reconcile
 from gateway.main import restore as restore_main
 from gateway.workers import loops
-from tests.conftest import REQUIRE, new_postgresql_database
+from tests.conftest import REQUIRE, new_node_databases
 from tests.reliability.ledger import control, note, scaled
 from tests.simulator.federation import simulated_federation
 from tests.simulator.restoring import DESK, MBMID, NAMES, PGN, Story
@@ -25,7 +25,7 @@ def databases(request, engine):
         if os.environ.get(REQUIRE) == "1":
             pytest.fail("PostgreSQL is required here and is not installed")
         pytest.skip("NO POSTGRESQL FOUND: RESTORES WERE PROVED ON SQLITE ONLY. apt-get install postgresql")
-    return {name: (new_postgresql_database(server), new_postgresql_database(server)) for name in NAMES}
+    return {name: new_node_databases(server) for name in NAMES}
 
 
 async def play(folder, seed, databases=None, victim=None):

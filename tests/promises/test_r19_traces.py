@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.conftest import new_postgresql_database
+from tests.conftest import new_node_databases
 from tests.promises import canaries
 from tests.promises.canaries import CANARIES, hits, searched, spellings
 from tests.reliability.ledger import control, note
@@ -51,7 +51,7 @@ def test_no_process_writes_a_personal_value(engine, tmp_path, request):
         server = request.getfixturevalue("postgresql_server")
         if server is None:
             pytest.skip("NO POSTGRESQL FOUND: R19 was shown on SQLite only. apt-get install postgresql")
-        databases = {name: (new_postgresql_database(server), new_postgresql_database(server)) for name in NAMES}
+        databases = {name: new_node_databases(server) for name in NAMES}
         for url in (url for pair in databases.values() for url in pair):
             talkative(server, url.rsplit("/", 1)[1])
     started = time.time()

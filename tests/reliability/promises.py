@@ -86,7 +86,9 @@ PROMISES = {
         "Restore",
         "After restoring any backup no effect is repeated, the log does not fork, and peers send again what was lost.",
     ),
-    "R17": Promise("Purge and withdrawal", "After a purge nothing of the person is in any file or backup.", later="erasure"),
+    "R17": Promise(
+        "Purge and withdrawal", "After a purge nothing of the person is in any file, and an old backup's rows do not open."
+    ),
     "R18": Promise(
         "Refusals say nothing (at the doors)",
         "Whatever a node holds, its doors answer a refused or unknown request with the same bytes, lengths and time class.",

@@ -21,15 +21,20 @@ from contracts.ids import NodeId
 from contracts.policy import load_template
 from contracts.register import FederationInfo, Role
 from gateway.config import load_config
+from gateway.exchange.attachments import served
+from gateway.exchange.collecting import collect_turn
 from gateway.exchange.deliver import bury_expired, deliver_lane, lanes_due
+from gateway.exchange.departing import leave_due
 from gateway.exchange.dispatch import dispatch_batch
-from gateway.exchange.ports import DoorResult
+from gateway.exchange.ports import BlobGoneError, BlobPart, DoorResult
+from gateway.exchange.referrals import say_owed
 from gateway.main.node import Node, SystemRandomness, open_node
 from gateway.main.setup import InitAnswers, initialise_node, upgrade_databases
 from keys.register.ceremony import EnrolmentRequest, Holders, Preset, publish, stage_founding, stage_keyset, stage_member
 from keys.register.client import RegisterClient, fingerprint, read_folder
 from keys.register.custodians import new_custodian
 from keys.register.repository import Repository
+from tests.migrated import place_sqlite
 
 NOW = datetime(2026, 11, 24, 15, 0, tzinfo=UTC)
 MEMBERS = {
@@ -39,13 +44,35 @@ MEMBERS = {
     "gt.pgn": Role.CHILD_PROTECTION,
     "gt.igm.control": Role.MIGRATION_CONTROL,
 }
+ABROAD = {
+    "mx.cnb": Role.FOREIGN_SEARCH,
+    "int.icrc": Role.HUMANITARIAN,
+    "us.tx.kenedy": Role.FOREIGN_MEDICOLEGAL,
+    "us.ejemplo.control": Role.FOREIGN_ENFORCEMENT,
+    "ve.consulado": Role.FOREIGN_CONSULATE,
+    "co.consulado": Role.FOREIGN_CONSULATE,
+    "gt.renap": Role.CIVIL_REGISTRY,
+    "gt.pnc": Role.POLICE,
+    "gt.mspas": Role.HEALTH,
+    "gt.inacif": Role.FORENSIC,
+    "gt.mp": Role.PROSECUTOR,
+    "mx.fgr": Role.FOREIGN_PROSECUTOR,
+    "gt.pdh": Role.OMBUDSMAN,
+}
+"""Only where a test names them."""
+
+
+def _just_after_a_slot() -> datetime:
+    """A minute after a time at which answers leave (every ten): at what minute a test runs must not decide what it sees."""
+    now = datetime.now(UTC).replace(second=0, microsecond=0)
+    return now - timedelta(minutes=now.minute % 10 + 9)
 
 
 @dataclass
 class FakeClock:
     """Time that moves only when a test says so."""
 
-    time: datetime = field(default_factory=lambda: datetime.now(UTC))
+    time: datetime = field(default_factory=_just_after_a_slot)
 
     def now(self) -> datetime:
         return self.time
@@ -92,6 +119,20 @@ class SimulatedNetwork:
             raise PeerUnavailableError(str(result))
         return result
 
+    async def read_blob(self, peer, name, start, end):
+        if peer in self.shared.down:
+            raise PeerUnavailableError("simulated")
+        node = self.nodes[peer].capabilities
+        if await served(name, node) is None:
+            raise BlobGoneError("simulated")
+        data = await node.blobs.read(name, start, end)
+        self.shared.served.append((name, start, len(data)))
+        if self.shared.cut_after is not None:
+            data = data[: self.shared.cut_after]
+        if not data:
+            raise PeerUnavailableError("simulated")
+        return BlobPart(start, self.shared.touch(data))
+
 
 @dataclass
 class Faults:
@@ -100,6 +141,10 @@ class Faults:
     queue: list[str] = field(default_factory=list)
     down: set[NodeId] = field(default_factory=set)
     carried: list[tuple[NodeId, bytes]] = field(default_factory=list)
+    served: list[tuple[str, int, int]] = field(default_factory=list)
+    cut_after: int | None = None
+    """The line drops after so many bytes of every part of a ciphertext."""
+    touch: Callable[[bytes], bytes] = lambda data: data
 
     def next(self):
         return self.queue.pop(0) if self.queue else None
@@ -128,7 +173,10 @@ class Federation:
             for lane in await lanes_due(node.capabilities, limit=20):
                 done += await deliver_lane(lane, node.capabilities, owner=f"{node.config.node}:test")
             done += await dispatch_batch(node.capabilities, owner="test")
+            done += await leave_due(node.capabilities)
+            done += await collect_turn(node.capabilities)
             done += await bury_expired(node.capabilities)
+            done += await say_owed(node.capabilities)
             done += await node.log.sequence()
         return done
 
@@ -236,7 +284,7 @@ async def _make(folder: Path, name: str, databases):
         extra += f'database_url = "{databases[0]}" #top\nkey_store_url = "{databases[1]}" #top\n'
     answers = InitAnswers(
         node=name,
-        role=MEMBERS[name],
+        role=(MEMBERS | ABROAD)[name],
         name=f"{name} (ficticio)",
         country="GT",
         endpoint=f"https://{name.replace('.', '-')}.example/x",
@@ -244,6 +292,8 @@ async def _make(folder: Path, name: str, databases):
         data=folder,
         extra=extra,
     )
+    if not databases:
+        place_sqlite(folder)
     await initialise_node(answers)
     config = load_config(folder / "paradero.toml")
     await asyncio.to_thread(upgrade_databases, config)

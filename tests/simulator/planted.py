@@ -10,7 +10,7 @@ from sqlalchemy import and_, update
 from gateway.exchange import arrivals, deliver, desk, dispatch, filing
 from gateway.exchange.ports import DeliveryOutcome
 from gateway.exchange.states import OutboxState
-from gateway.storage import outbox
+from gateway.storage import outbox_statements
 from gateway.storage.audit import SqlAuditStage
 from gateway.storage.inbox import SqlInbox
 from gateway.storage.outbox import SqlOutbox
@@ -142,7 +142,7 @@ def a_silent_peer_is_given_up(patch):
         return node.clock.now() + timedelta(days=365)
 
     patch.setattr(deliver, "_after_silence", after_silence)
-    patch.setattr(outbox, "LONGEST_SILENCE", timedelta(days=999))
+    patch.setattr(outbox_statements, "LONGEST_SILENCE", timedelta(days=999))
 
     async def wake(self, _peer, *, now):
         return None
@@ -176,7 +176,7 @@ def a_lane_is_never_released(patch):
 
     patch.setattr(deliver, "_finish", finish)
     patch.setattr(SqlOutbox, "claim", for_ever)
-    patch.setattr(outbox, "LONGEST_LEASE", timedelta(days=2))
+    patch.setattr(outbox_statements, "LONGEST_LEASE", timedelta(days=2))
 
 
 def a_silent_peer_is_asked_without_pause(patch):

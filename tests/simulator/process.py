@@ -91,7 +91,7 @@ class Life:
         self.world, self.name, self.worker = world, name, worker
         self.chance = random.Random(f"{world.seed}:{name}:{number}:locks")
         self.connections = []
-        self.tasks = set()
+        self.tasks = {}  # in the order they began in: whoever waits for one goes on, and throws dice, in that order
         self.node = None
         self.alive = True
         self.frozen = asyncio.Event()
@@ -127,7 +127,7 @@ class Life:
     def spawn(self, work):
         """Run `work` as part of this life."""
         task = asyncio.create_task(work)
-        self.tasks.add(task)
+        self.tasks[task] = None
         task.add_done_callback(self._ended)
         return task
 
@@ -137,7 +137,7 @@ class Life:
         self.connections.append(connection)
 
     def _ended(self, task):
-        self.tasks.discard(task)
+        self.tasks.pop(task, None)
         if not task.cancelled():
             task.exception()  # looked at: whoever waits for it is told as well
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import sqlite3
+from contextlib import suppress
 from functools import partial
 
 import aiosqlite
@@ -34,11 +35,16 @@ class SimulatedConnection(aiosqlite.Connection):
     """A driver connection whose every call passes `life.before` and `life.after`."""
 
     def __init__(self, path, life):
-        super().__init__(partial(sqlite3.connect, path, isolation_level=None, factory=SqliteConnection), 64)
+        super().__init__(partial(self._open, path), 64)
+        self._file = None
         self._tx = _Inline()
         self._life = life
         self._since = None
         life.enlist(self)
+
+    def _open(self, path):
+        self._file = sqlite3.connect(path, isolation_level=None, factory=SqliteConnection)
+        return self._file
 
     def __await__(self):
         return self._connect().__await__()
@@ -49,10 +55,12 @@ class SimulatedConnection(aiosqlite.Connection):
     def die(self):
         """What the operating system does when a process ends: the file is closed, an open transaction never was."""
         self._running = False
-        if self._connection is not None:
-            self._connection.rollback()  # a statement that was never read to its end would keep the lock past close()
-            self._connection.close()
-            self._connection = None
+        self._connection = None
+        if self._file is not None:  # the driver forgets a connection that dies while it is closed; the system does not
+            with suppress(sqlite3.ProgrammingError):  # closed already
+                self._file.rollback()  # a statement that was never read to its end would keep the lock past close()
+            self._file.close()
+            self._file = None
 
     async def _execute(self, fn, *args, **kwargs):
         sql = args[0] if args and isinstance(args[0], str) else fn.__name__

@@ -96,17 +96,17 @@ async def test_a_delivery_whose_client_leaves_is_stored_whole_and_the_receipt_is
 async def test_a_report_in_two_transactions_is_seen(federation, monkeypatch):
     real, later = desk._store, []
 
-    async def split(fresh, work, now):
+    async def split(fresh, work, node, by):
         """A report's case is filed in the transaction after that of its messages."""
-        await enqueue([message for item in fresh for message in item.messages], work, now=now)
-        later.append((fresh, now))
+        await enqueue([message for item in fresh for message in item.messages], work, now=node.clock.now())
+        later.append((fresh, by))
 
     async def then(rows, node, actor):
         results = await send_some(rows, node, actor)
         async with node.begin() as work:
-            for fresh, now in later:
+            for fresh, by in later:
                 monkeypatch.setattr(desk, "enqueue", nothing)
-                await real(fresh, work, now)
+                await real(fresh, work, node, by)
                 monkeypatch.setattr(desk, "enqueue", enqueue)
         later.clear()
         return results

@@ -14,6 +14,7 @@ from contracts.messages import ConsentAct, DisclosedField
 from contracts.threads import MACHINES, Pending, Side, begin, say, step
 from gateway.exchange.case_ports import ExchangeEntry, ExchangeKey, HeldText, HoldState
 from gateway.exchange.holdings import LedgerEntry, RecallState, who_has
+from gateway.exchange.ports.drafts import TakenReport
 from gateway.storage.engine import create_engine
 from gateway.storage.migrations.runner import upgrade_async
 from gateway.storage.revisions import Schema
@@ -305,3 +306,21 @@ async def test_a_rule_holds_until_it_is_lifted_and_that_there_was_one_stays(data
         async with engine.connect() as connection:
             rows = (await connection.execute(text("SELECT count(*) FROM never_to WHERE target = 'country:ve'"))).scalar_one()
         assert rows == 2
+
+
+# -- reports taken here --------------------------------------------------------------------------------------------
+
+
+async def test_reports_that_a_law_keeps_hold_up_none_behind_them(database_url):
+    """The oldest may be kept for years: those behind them go when it is their time all the same."""
+    threads = [ThreadId(str(message_id(number))) for number in range(5)]
+    async with opened(database_url) as (begin_work, _), begin_work() as work:
+        for number, thread in enumerate(threads):
+            taken = NOW + timedelta(minutes=number)
+            await work.taken_reports.add(TakenReport(thread, message_id(number), Code("central"), OFFICER, b"sealed", taken))
+        later = NOW + timedelta(days=1)
+        assert await work.taken_reports.outlived(before=later, now=later, limit=2) == threads[:2]
+        for thread in threads[:3]:
+            assert await work.erasures.hold(thread, Code("judge"), by=OFFICER, now=NOW)
+        assert await work.taken_reports.outlived(before=later, now=later, limit=2) == threads[3:]
+        assert await work.taken_reports.outlived(before=NOW + timedelta(minutes=4), now=later, limit=2) == threads[3:4]

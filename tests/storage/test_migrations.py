@@ -59,6 +59,6 @@ async def test_a_schema_from_the_future_is_refused(database_url):
     engine = create_engine(database_url)
     async with engine.begin() as connection:
         await connection.execute(text("UPDATE alembic_version SET version_num = '9999_later'"))
-    with pytest.raises(ConfigurationError, match="newer release"):
+    with pytest.raises(ConfigurationError, match="más nueva"):
         refuse_unsafe(await check_database(engine, Schema.MAIN))
     await engine.dispose()

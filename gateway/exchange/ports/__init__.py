@@ -7,8 +7,8 @@ unit of work's transaction: nothing it did counts before the block was left with
 from gateway.exchange.ports.cases import Alarm, Alarms, CaseEntry, Cases, ImportedRow, Imports
 from gateway.exchange.ports.inbox import Arrival, Inbox, InboxItem, InboxKey, Received, SeenMessage
 from gateway.exchange.ports.log import AuditStage, LeafBuilder, LogReader, StagedLeaf
-from gateway.exchange.ports.node import Clock, DoorResult, Nudge, Randomness, Transport
-from gateway.exchange.ports.outbox import Delivered, DeliveryOutcome, Lane, Outbox, OutboxItem, Outgoing
+from gateway.exchange.ports.node import BlobGoneError, BlobPart, Clock, DoorResult, Nudge, Randomness, Transport
+from gateway.exchange.ports.outbox import Delivered, DeliveryOutcome, Lane, Onward, Outbox, OutboxItem, Outgoing
 from gateway.exchange.ports.restores import ReconcileState, Reconciliation, Restored, Restores
 from gateway.exchange.ports.work import BeginUnitOfWork, Bodies, UnitOfWork
 
@@ -18,6 +18,8 @@ __all__ = [
     "Arrival",
     "AuditStage",
     "BeginUnitOfWork",
+    "BlobGoneError",
+    "BlobPart",
     "Bodies",
     "CaseEntry",
     "Cases",
@@ -34,6 +36,7 @@ __all__ = [
     "LeafBuilder",
     "LogReader",
     "Nudge",
+    "Onward",
     "Outbox",
     "OutboxItem",
     "Outgoing",

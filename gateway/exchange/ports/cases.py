@@ -20,6 +20,8 @@ class CaseEntry:
     alias: CaseAlias | None
     folio: Folio | None
     opened_at: datetime
+    same_as: ThreadId | None = None
+    """The case in which this person is searched for, where two reports are about one."""
 
 
 class Cases(Protocol):
@@ -39,6 +41,14 @@ class Cases(Protocol):
 
     async def set_state(self, thread_id: ThreadId, *, state: str, folio: Folio | None = None) -> None:
         """Move a case; a folio once set stays."""
+        ...
+
+    async def same_person(self, thread_id: ThreadId, same_as: ThreadId | None) -> None:
+        """Note in which case the person of this one is searched for; None: in this one again."""
+        ...
+
+    async def with_same_person(self, thread_id: ThreadId) -> Sequence[ThreadId]:
+        """Return the cases that say so of this one."""
         ...
 
     async def next_folios(self, prefix: str, year: int, count: int) -> Sequence[Folio]:

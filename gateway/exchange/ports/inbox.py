@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Protocol
 
-from contracts.ids import MessageId, NodeId, ThreadId
+from contracts.ids import MessageId, NodeId, RecordId, ThreadId
 from gateway.exchange.ports.log import StagedLeaf
 from gateway.exchange.states import InboxState
 
@@ -41,6 +41,9 @@ class Arrival:
     leaf: StagedLeaf
     received_at: datetime
     expires_at: datetime
+    retain_until: datetime | None = None
+    records: tuple[RecordId, ...] = ()
+    """The ids their sender gave the records it carries: an order to erase names them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,4 +110,8 @@ class Inbox(Protocol):
 
     async def received_since(self, sender: NodeId, since: datetime) -> Sequence[Received]:
         """Return what `sender` sent us since a moment, oldest first, but for what nodes say about restores."""
+        ...
+
+    async def kept(self, key: InboxKey) -> Received | None:
+        """Return one message as we keep it; None when no such message came."""
         ...

@@ -21,6 +21,8 @@ class StagedLeaf:
     event: str
     message_id: MessageId | None
     peer: NodeId | None
+    subject: str | None = None
+    """What a person's act was about (contracts.leaves.subject_of): so that it is found without opening every leaf."""
 
 
 class AuditStage(Protocol):

@@ -6,7 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Protocol
 
-from contracts.errors import ProblemCode
+from contracts.errors import PeerUnavailableError, ProblemCode
 from contracts.ids import NodeId
 
 
@@ -40,6 +40,7 @@ class Nudge(StrEnum):
     INBOX = "inbox"
     OUTBOX = "outbox"
     LOG = "log"
+    ATTACHMENTS = "attachments"
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +49,18 @@ class DoorResult:
 
     receipt: str | None
     problem: ProblemCode | None
+
+
+class BlobGoneError(PeerUnavailableError):
+    """The peer does not serve that ciphertext: it has it no more, or never had."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlobPart:
+    """Bytes of a ciphertext from `start` on; fewer than were asked for where the line dropped. Nothing proves them yet."""
+
+    start: int
+    data: bytes
 
 
 class Transport(Protocol):
@@ -66,5 +79,14 @@ class Transport(Protocol):
 
         Raises:
             PeerUnavailableError: no answer, or one that is no envelope.
+        """
+        ...
+
+    async def read_blob(self, peer: NodeId, name: str, start: int, end: int) -> BlobPart:
+        """Return bytes of a ciphertext the peer serves, from `start` and before `end`, or from 0 if it serves no parts.
+
+        Raises:
+            BlobGoneError: the peer serves none of that name.
+            PeerUnavailableError: no byte came.
         """
         ...

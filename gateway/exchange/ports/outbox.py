@@ -1,8 +1,9 @@
 """Messages to peers."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from contracts.ids import MessageId, NodeId, ThreadId
@@ -31,6 +32,8 @@ class Outgoing:
     due: datetime
     expires_at: datetime
     leaf: StagedLeaf
+    retain_until: datetime | None = None
+    """How long what it says may be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,14 @@ class Delivered:
     thread_id: ThreadId
     body: bytes
     expires_at: datetime
+
+
+class Onward(StrEnum):
+    """How far one of our messages got, when somebody wants it back."""
+
+    NEVER_LEFT = "never-left"  # it waits, and nobody ever tried
+    MAY_HAVE_ARRIVED = "may-have-arrived"  # it is being delivered, or an attempt met silence
+    ENDED = "ended"  # delivered, refused or expired: its own end tells
 
 
 class Outbox(Protocol):
@@ -169,6 +180,18 @@ class Outbox(Protocol):
         """File messages of ours that a peer gave back, as delivered, with their receipts; return those that were unknown.
 
         One that is in the outbox already, waiting or ended, stays as it is. Leaves of the others are staged.
+        """
+        ...
+
+    async def onward(self, messages: Sequence[MessageId]) -> Mapping[MessageId, Onward]:
+        """Return how far each of these messages got, locked until the transaction ends."""
+        ...
+
+    async def withdraw(self, messages: Sequence[MessageId], *, reason: str, now: datetime) -> frozenset[MessageId]:
+        """Take waiting messages back: they are not sent (again), and their envelopes are gone; return which.
+
+        One that a delivery has in hand is taken back too, so that nobody tries again; when a receipt comes for it all the
+        same, the receipt counts.
         """
         ...
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from gateway.storage.engine import create_engine
-from gateway.storage.revisions import Schema, head
+from gateway.storage.revisions import Schema, head, schema_state
 from gateway.storage.unit_of_work import typed_errors
 
 _HERE = Path(__file__).parent
@@ -38,6 +38,8 @@ async def upgrade_engine(engine: AsyncEngine, schema: Schema, revision: str = "h
 
 
 def _upgrade(connection: Connection, schema: Schema, revision: str) -> None:
+    if revision == "head" and schema_state(connection, schema) == "current":
+        return  # every start asks; nothing is loaded to find out that there is nothing to do
     config = _config(schema)
     config.attributes["connection"] = connection
     command.upgrade(config, revision)

@@ -394,7 +394,7 @@ def test_a_refresh_cut_short_anywhere_can_be_done_again(world, monkeypatch):
 
 
 def test_python_tuf_still_reads_its_clock_where_we_set_it(world):
-    """Pins the one private attribute we rely on (ruling 16)."""
+    """Pins the one private attribute we rely on."""
     trusted = TrustedMetadataSet(
         world.register.root_bytes(), __import__("tuf.ngclient.config", fromlist=["EnvelopeType"]).EnvelopeType.METADATA
     )
