@@ -8,6 +8,7 @@ Example::
         await federation.settle()
 """
 
+import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -62,17 +63,20 @@ ABROAD = {
 """Only where a test names them."""
 
 
-def _just_after_a_slot() -> datetime:
-    """A minute after a time at which answers leave (every ten): at what minute a test runs must not decide what it sees."""
-    now = datetime.now(UTC).replace(second=0, microsecond=0)
-    return now - timedelta(minutes=now.minute % 10 + 9)
+def _starts() -> datetime:
+    """The moment a simulated history begins: at what day or hour a test runs must not decide what it sees.
+
+    A Wednesday morning in Guatemala, a minute after a time at which answers leave (every ten). Another day, such as a
+    Saturday or the end of a year, is tried with PARADERO_TEST_STARTS=2026-12-31T23:51+00:00.
+    """
+    return datetime.fromisoformat(os.environ.get("PARADERO_TEST_STARTS", "2026-11-25T15:01+00:00"))
 
 
 @dataclass
 class FakeClock:
     """Time that moves only when a test says so."""
 
-    time: datetime = field(default_factory=_just_after_a_slot)
+    time: datetime = field(default_factory=_starts)
 
     def now(self) -> datetime:
         return self.time
