@@ -6,6 +6,7 @@ Consent is a heap of events, in whatever order they became known. What is in for
 * At one moment the more careful decision counts: a withdrawal before a narrowing, a narrowing before a yes.
 * An import never changes what a person decided: it revives nothing that was narrowed or withdrawn, whatever date it carries.
 * A consent inherited without proof lets us look in our own books, and lets nothing leave.
+* A word that another institution passed on takes back; it gives nothing until somebody here has written it down.
 
 The person found decides alone who learns that they are alive.
 """
@@ -84,10 +85,14 @@ class ConsentForm(StrEnum):
     AUDIO = "audio"
     ORAL_WITNESSED = "oral-witnessed"
     INHERITED = "inherited-without-proof"  # consentimiento_heredado_sin_constancia
+    RELAYED = "relayed"  # said where the report was taken; that institution's signed message says so
 
 
 WITNESSED = frozenset({ConsentForm.FINGERPRINT, ConsentForm.ORAL_WITNESSED})
 """Forms that need a witness to be a consent."""
+
+BROUGHT = frozenset({ConsentForm.INHERITED, ConsentForm.RELAYED})
+"""Forms of a word that no person of this institution heard: on it alone nothing leaves."""
 
 
 class Ground(StrEnum):
@@ -157,10 +162,11 @@ NO_LIMITS = Limits()
 class ConsentEvent:
     """One decision of one relative about some scopes. Times are Unix seconds. `reason` is a code, never a story.
 
-    `relative` None: nobody knows whose it was; only an inherited consent may be so. `imported`: it came with a file.
+    `relative` None: nobody knows whose it was; only an inherited consent may be so. `imported`: it came with a file or message.
 
     Raises:
-        SchemaError: no scope, no witness where the form needs one, nobody who decided, or inherited and not imported.
+        SchemaError: no scope, no witness where the form needs one, nobody who decided, or a word nobody here heard and not
+            imported.
     """
 
     id: MessageId
@@ -181,10 +187,9 @@ class ConsentEvent:
             raise SchemaError("a consent without a scope or a language")
         if self.form in WITNESSED and self.witness is None:
             raise SchemaError("this form of consent needs a witness")
-        inherited = self.form is ConsentForm.INHERITED
-        if inherited and not self.imported:
-            raise SchemaError("only an import brings an inherited consent")
-        if self.relative is None and not inherited:
+        if self.form in BROUGHT and not self.imported:
+            raise SchemaError("only a file or a message brings such a consent")
+        if self.relative is None and self.form is not ConsentForm.INHERITED:
             raise SchemaError("a consent of nobody")
 
 
@@ -339,7 +344,7 @@ def _standing(events: list[ConsentEvent]) -> Standing | None:
             standing = None
         elif event.act is ConsentAct.NARROWED:
             standing = None if standing is None else _narrowed(standing, event.limits)
-        elif event.form is not ConsentForm.INHERITED and not (event.imported and decided):
+        elif event.form not in BROUGHT and not (event.imported and decided):
             fresh = Standing(event.limits, event.form, event.language, event.id)
             standing = _narrowed(fresh, standing.limits) if standing is not None and given_at == event.effective_at else fresh
             given_at = event.effective_at

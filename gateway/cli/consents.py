@@ -23,6 +23,7 @@ _FORMS = {
     "audio": "en audio",
     "oral-witnessed": "de palabra, con testigo",
     "inherited-without-proof": "heredado, sin constancia",
+    "relayed": "dicho en otra institución",
 }
 _ACTS = {"given": "autorizó", "narrowed": "redujo", "withdrawn": "retiró"}
 
@@ -127,6 +128,7 @@ def show(case: Case, config: Config = None, as_json: AsJson = False) -> None:
     }
     in_force = [row | {"limits": _told(row["limits"]), "form": _FORMS[row["form"]]} for row in answer["in_force"]]
     print_table("Vale hoy", columns, in_force)
+    _said_there(answer["said_there"], case)
     if not answer["internal_search"]:
         out.print("Sin autorización para buscar en los propios archivos; sólo se busca por deber.", markup=False)
     events = [
@@ -137,6 +139,18 @@ def show(case: Case, config: Config = None, as_json: AsJson = False) -> None:
     ]
     columns = {"at": "CUÁNDO", "relative": "FAMILIAR", "act": "ACTO", "scopes": "ÁMBITOS", "form": "CÓMO", "language": "IDIOMA"}
     print_table("\nDecisiones", columns, events)
+
+
+def _said_there(said: dict[str, Any] | None, case: str) -> None:
+    if said is None:
+        return
+    if said["taken_back"]:
+        out.print(f"! Quien reportó en {said['node']} retiró o redujo allá: {' '.join(said['taken_back'])}.", markup=False)
+    if said["scopes"]:
+        out.print(f"  Quien reportó en {said['node']} autorizó allá: {' '.join(said['scopes'])}.", markup=False)
+        scopes = " ".join(f"--scope {scope}" for scope in said["scopes"])
+        told = f"`paradero consent grant {case} --relative {said['relative']} {scopes} --form … --language …`"
+        out.print(f"  Nada sale por ello hasta confirmarlo con la familia y anotarlo: {told}", markup=False)
 
 
 def case_named(text: str) -> str:
@@ -193,6 +207,8 @@ def _tell(answer: dict[str, Any]) -> None:
     if answer["under_way"]:
         told = "iba(n) en camino y puede(n) haber llegado; se manda borrar igual"
         out.print(f"  {len(answer['under_way'])} mensaje(s) {told}.", markup=False)
+    for peer in answer["told"]:
+        out.print(f"  {peer}: leyó en el reporte lo que se autorizó; se le avisa del cambio.", markup=False)
     for row in answer["ordered"]:
         out.print(f"  {row['node']}: se ordena borrar {row['copies']} copia(s); responde en 72 h.", markup=False)
     for peer in answer["untold"]:

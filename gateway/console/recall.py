@@ -25,6 +25,7 @@ from gateway.console.refusals import labels
 from gateway.exchange.consenting import Decision, consents_of, decide, known_case
 from gateway.exchange.erasing import Plan, erase_turn, go_on, keep, keep_no_longer, plan
 from gateway.exchange.holdings import Holding, who_has
+from gateway.exchange.passed_on import said_there
 from gateway.people.desk import PeopleDesk
 from gateway.people.errors import InvalidError
 from gateway.people.roles import Permission
@@ -88,9 +89,30 @@ class RecallApi:
             }
             for (relative, scope), found in sorted(holding.scopes.items())
         ]
+        there = await self._said_there(request.match_info["case"])
         return json_answer(
-            {"in_force": standing, "internal_search": holding.internal_search, "events": [_event(event) for event in events]}
+            {
+                "in_force": standing,
+                "internal_search": holding.internal_search,
+                "events": [_event(event) for event in events],
+                "said_there": there,
+            }
         )
+
+    async def _said_there(self, case: str) -> dict[str, Any] | None:
+        async with self._looking.begin() as work:
+            refs = await known_case(case, work)
+        for ref in refs:
+            if ThreadId.pattern.fullmatch(ref) and (found := await said_there(ThreadId(ref), self._node)) is not None:
+                return {
+                    "node": str(found.peer),
+                    "relative": str(found.relative),
+                    "scopes": _in_order(found.scopes),
+                    "taken_back": _in_order(found.taken_back),
+                    "form": found.form,
+                    "language": found.language,
+                }
+        return None
 
     async def _decide(self, request: web.Request) -> web.Response:
         body = await self._body(request, _DECISION, _MORE)
@@ -106,6 +128,7 @@ class RecallApi:
                 "had": sorted(scope.value for who, scope in before if who == decision.relative and scope in decision.scopes),
                 "taken_back": [str(item) for item in found.taken_back],
                 "under_way": [str(item) for item in found.under_way],
+                "told": [str(peer) for peer in found.told],
                 "ordered": [{"node": str(peer), "copies": number} for peer, number in sorted((found.ordered or {}).items())],
                 "untold": [str(peer) for peer in found.untold],
             }
@@ -171,6 +194,10 @@ class RecallApi:
         self, request: web.Request, needed: frozenset[str], optional: frozenset[str] = frozenset()
     ) -> dict[str, Any]:
         return await given.read_body(request, self._watch, needed, optional)
+
+
+def _in_order(scopes: frozenset[Scope]) -> list[str]:
+    return [scope.value for scope in Scope if scope in scopes]
 
 
 def _of_a_case(handler: _Handler) -> _Handler:

@@ -61,6 +61,7 @@ _FIXED: Mapping[str, str] = MappingProxyType(
         "not said without a person": "eso no se dice sin una persona",
         "the policy has no such legal basis": "la política no tiene esa base legal",
         "the recipient is no member of the federation": "esa institución no es miembro de la red",
+        "the desk that wrote this down says that it was taken back": "la institución que lo anotó avisó de que se retiró",
         "the thread was erased": "eso se borró",
         "the thread belongs to another peer": "ese hilo es de otra institución",
         "what was found is found in a record": "falta el registro de lo que se encontró (records)",

@@ -60,8 +60,9 @@ from gateway.exchange.filing import (
 )
 from gateway.exchange.leaving import automatic
 from gateway.exchange.oversight import open_window, take_window
+from gateway.exchange.passed_on import take_word
 from gateway.exchange.ports import InboxItem, Nudge, StagedLeaf, UnitOfWork
-from gateway.exchange.recalling import file_receipt, note_change
+from gateway.exchange.recalling import file_receipt
 from gateway.exchange.reconcile import give_back, take_back
 from gateway.exchange.referrals import note_referral, say_owed
 from gateway.exchange.replies import not_handled_reply
@@ -224,7 +225,7 @@ async def handle_message(message: CaseMessage, node: Capabilities) -> Sequence[D
         case NodeReturned():
             await take_back(message, node)
         case ConsentChange():
-            await note_change(message, node)
+            await take_word(message, node)
         case ErasureOrder():
             await take_order(message, node)
         case ErasureReceipt():

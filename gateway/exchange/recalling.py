@@ -32,6 +32,8 @@ RIGHTS_BASIS = Code("consent")
 RECEIPT_WITHIN = timedelta(hours=72)
 """From the order to the receipt (SPEC 20)."""
 AT_ONCE = 200
+Change = tuple[ConsentAct, frozenset[Code], int]
+"""What a relative did, the scopes it is about, from when (Unix seconds)."""
 
 
 async def prepare_orders(
@@ -39,12 +41,11 @@ async def prepare_orders(
     node: Capabilities,
     *,
     actor: ActorPseudonym,
-    change: tuple[ConsentAct, frozenset[Code], int] | None = None,
+    change: Change | None = None,
 ) -> tuple[dict[RecordId, MessageId], list[Prepared], frozenset[NodeId]]:
     """Sign an order for each node that has one of `copies`, and before it the change of consent it must know of.
 
-    `change`: the act, the scopes it is about, from when (Unix seconds). Returns which order names which record, the messages,
-    and the nodes that cannot be told now. Stores nothing.
+    Returns which order names which record, the messages, and the nodes that cannot be told now. Stores nothing.
     """
     by_peer: defaultdict[tuple[NodeId, str], list[LedgerEntry]] = defaultdict(list)
     for copy in copies:
@@ -65,12 +66,29 @@ async def prepare_orders(
     return named, messages, frozenset(untold)
 
 
-def _drafts(
-    copies: Sequence[LedgerEntry],
-    node: Capabilities,
-    actor: ActorPseudonym,
-    change: tuple[ConsentAct, frozenset[Code], int] | None,
-) -> list[Draft]:
+async def prepare_news(
+    copies: Sequence[LedgerEntry], node: Capabilities, *, actor: ActorPseudonym, change: Change
+) -> tuple[list[Prepared], frozenset[NodeId]]:
+    """Sign a change of consent for each node that read in one of `copies` what was agreed to: no copy has to come back for it.
+
+    Returns the messages, and the nodes that cannot be told now. Stores nothing.
+    """
+    act, scopes, at = change
+    messages: list[Prepared] = []
+    untold: set[NodeId] = set()
+    for peer, case in sorted({(copy.peer, copy.case_ref) for copy in copies}):
+        held = [copy for copy in copies if (copy.peer, copy.case_ref) == (peer, case)][:MAX_COPIES]
+        records = tuple(copy.record_id for copy in held)
+        told = ConsentChangeBody(act=act, scopes=tuple(sorted(scopes)), records=records, effective_at=at)
+        draft = _draft(ConsentChange, held[0], told, actor, node.new_thread_id(node.clock.now()))
+        try:
+            messages += await prepare([draft], node)
+        except ExchangeError:
+            untold.add(peer)
+    return messages, frozenset(untold)
+
+
+def _drafts(copies: Sequence[LedgerEntry], node: Capabilities, actor: ActorPseudonym, change: Change | None) -> list[Draft]:
     now, first = node.clock.now(), copies[0]
     records = tuple(copy.record_id for copy in copies)
     thread = node.new_thread_id(now)  # not the copies' own: the order and its receipt outlive them
@@ -194,9 +212,3 @@ def _receipt_leaf(message: ErasureReceipt, erased: int, kept: int, node: Capabil
             detail=f"recall.accounted erased={erased} refused={kept} keys-stay={len(message.body.key_stays)}",
         )
     )
-
-
-async def note_change(message: ConsentChange, node: Capabilities) -> None:
-    """Tell people that a consent changed on which something rests that they hold; copies go by the order that follows."""
-    async with node.begin() as work:
-        await work.alarms.raise_("consent-changed", subject=str(message.message_id), now=node.clock.now(), peer=message.sender)

@@ -8,6 +8,7 @@ from contracts.consents import (
     LOCATED,
     NEEDS_NO_CONSENT,
     ConsentEvent,
+    ConsentForm,
     InForce,
     Occasion,
     RelativeId,
@@ -74,7 +75,12 @@ def _whose(entry: LedgerEntry, events: Sequence[ConsentEvent]) -> Iterable[Relat
         return (None,)
     if entry.relative is not None:
         return (entry.relative,)
-    return sorted({event.relative for event in events if event.relative is not None}) or (None,)
+    return sorted({event.relative for event in events if event.relative is not None and not _only_passed_on(event)}) or (None,)
+
+
+def _only_passed_on(event: ConsentEvent) -> bool:
+    """Return whether a yes was said elsewhere and nobody wrote it down here: nothing rests on it, and nothing falls with it."""
+    return event.form is ConsentForm.RELAYED and event.act is ConsentAct.GIVEN
 
 
 def _given(holding: InForce, entry: LedgerEntry, who: RelativeId | None) -> frozenset[Code]:

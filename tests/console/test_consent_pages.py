@@ -1,14 +1,18 @@
 """What relatives decide, by pages: written down once, and a withdrawal that says first who will be told and then who owes a word."""
 
 import re
+from dataclasses import replace
 
+from contracts.consents import ConsentEvent, ConsentForm, RelativeId, Scope
 from contracts.disclosure import SourceRecord
 from contracts.fields import RecordType
 from contracts.ids import Code, NodeId
+from contracts.messages import ConsentAct
 from gateway.exchange import consenting
 from gateway.exchange.searching import Question, ask_search
+from gateway.exchange.told_at_desk import Told
 from tests.console.test_cases import CANARY, a_case, cases_world, officer, text_of
-from tests.gateway.test_exchange import table
+from tests.gateway.test_exchange import row, send, table
 from tests.gateway.test_leaving import ADULT, by
 
 world = cases_world
@@ -141,3 +145,94 @@ async def test_a_decision_of_another_case_or_none_is_not_there(world):
     for odd in ("01990000-0000-7000-8000-000000000004", "nada", "x" * 200):
         assert (await visitor.get(f"{path}/consentimientos/{odd}/retirar")).status == 404
         assert (await visitor.post(f"{path}/consentimientos/{odd}/retirar", CHANGE)).status == 404
+
+
+async def reported_with_consents(world):
+    """A report whose family agreed to something at the desk of another institution; the path of its page, and that desk's books."""
+    desk = world.federation.nodes["gt.conamigua"].capabilities
+    taken = row()
+    person, reporter = taken.records
+    details = [
+        {"scope": scope, "act": "given", "from": "2026-11-25", "form": "oral-witnessed", "language": "mam"}
+        for scope in ("c3", "c4")
+    ]
+    told = SourceRecord(reporter.type, {**reporter.values, "consents": ["c3", "c4"], "consent_details": details})
+    given = consenting.Decision(
+        relative=RelativeId("r:hija-alla"),
+        act=ConsentAct.GIVEN,
+        scopes=frozenset({Scope.MEXICO_RESTRICTED, Scope.MEXICO_REGISTER}),
+        form=ConsentForm.WRITTEN,
+        language="mam",
+    )
+    event = ConsentEvent(
+        id=desk.new_message_id(desk.clock.now()),
+        relative=given.relative,
+        act=given.act,
+        scopes=given.scopes,
+        effective_at=int(desk.clock.now().timestamp()),
+        form=given.form,
+        language=given.language,
+    )
+    await send(world.federation, replace(taken, records=(person, told), told=Told((event,))))
+    actor = desk.pseudonyms.actor("clerk")
+    await world.federation.settle()
+    [(thread,)] = await table(world.node, "SELECT thread_id FROM cases WHERE kind = 'report'")
+
+    async def taken_back():
+        act = replace(given, act=ConsentAct.WITHDRAWN, scopes=frozenset({Scope.MEXICO_REGISTER}))
+        await consenting.decide(taken.key.hex(), act, desk, actor=actor)
+        await world.federation.settle()
+
+    return f"/e/{thread}", taken_back
+
+
+def form_of(page):
+    """What the page's form sends if somebody presses its button as it stands."""
+    names = ("familiar", "vez", "testigo")
+    values = [(name, re.search(rf'name="{name}" value="([^"]*)"', page.text)[1]) for name in names]
+    picked = re.findall(r'name="ambito" value="([^"]+)" checked', page.text)
+    chosen = [(name, re.search(rf'id="{name}".*?value="([^"]+)" selected', page.text)[1]) for name in ("como", "idioma")]
+    return [*values, *(("ambito", scope) for scope in picked), *chosen]
+
+
+async def test_what_the_family_said_where_it_reported_is_one_press_away_and_counts_only_then(world):
+    path, _ = await reported_with_consents(world)
+    visitor = await officer(world)
+    page = await visitor.get(f"{path}/consentimientos")
+    read = text_of(page)
+    assert "Lo que dijo quien reportó, en" in read
+    assert "México, vía restringida" in read.split("Autorizó:")[1].split("Nada sale")[0]
+    assert "Ninguno." in read
+    filled = await visitor.get(re.search(r'href="([^"#]+[?]de=reporte)', page.text)[1])
+    sent = await visitor.post(f"{path}/consentimientos", form_of(filled))
+    assert sent.location == f"{path}/consentimientos?hecho=autorizado"
+    assert await events(world) == [("given", '["c3", "c4"]', "mam")]
+    after = text_of(await visitor.get(f"{path}/consentimientos"))
+    assert "Familiar A" in after
+    assert "de=reporte" not in (await visitor.get(f"{path}/consentimientos")).text
+
+
+async def test_what_the_family_took_back_there_is_told_and_an_old_form_brings_nothing_back(world):
+    path, taken_back = await reported_with_consents(world)
+    visitor = await officer(world)
+    old = await visitor.get(f"{path}/consentimientos?de=reporte")
+    await taken_back()
+    sent = await visitor.post(f"{path}/consentimientos", form_of(old))
+    assert sent.location == f"{path}/consentimientos?hecho=retirado-alla"
+    assert [act for act, _, _ in await events(world)] == ["withdrawn"]
+    read = text_of(await visitor.get(sent.location))
+    assert "No se anotó" in read
+    assert "Retiró o redujo: México, registro y alerta" in read
+    assert "Autorizó: México, vía restringida." in read
+    assert "Quien reportó retiró, donde se tomó el reporte" in text_of(await visitor.get(path))
+    visitor.language = "en"
+    assert "Withdrew or narrowed" in text_of(await visitor.get(f"{path}/consentimientos"))
+
+
+async def test_where_another_relative_still_agrees_it_says_so(world):
+    path, taken_back = await reported_with_consents(world)
+    visitor = await officer(world)
+    await granted(visitor, path)
+    await taken_back()
+    read = text_of(await visitor.get(f"{path}/consentimientos"))
+    assert "Otro familiar sigue autorizando aquí: México, registro y alerta" in read

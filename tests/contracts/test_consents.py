@@ -146,6 +146,22 @@ def test_an_inherited_consent_without_proof_lets_us_look_in_our_own_books_and_le
     assert not may_search_internally(in_force([], 1000), CONSENT_BASIS)
 
 
+def test_a_word_passed_on_by_another_institution_gives_nothing_and_takes_back() -> None:
+    relayed = event(1, MOTHER, GIVEN, *Scope, form=ConsentForm.RELAYED, imported=True)
+    found = in_force([relayed], 1000)
+    assert scopes([relayed]) == frozenset()
+    assert not found.internal_search
+    own = event(2, MOTHER, GIVEN, at=200)
+    assert scopes([relayed, own]) == {"c2"}  # control: written down here it counts
+    back = event(3, MOTHER, WITHDRAWN, at=300, form=ConsentForm.RELAYED, imported=True)
+    assert scopes([relayed, own, back]) == frozenset()
+    assert scopes([relayed, own, back, event(4, MOTHER, GIVEN, at=400)]) == {"c2"}
+    with pytest.raises(SchemaError):
+        event(5, MOTHER, GIVEN, form=ConsentForm.RELAYED)
+    with pytest.raises(SchemaError):
+        event(6, None, WITHDRAWN, form=ConsentForm.RELAYED, imported=True)
+
+
 def test_a_duty_needs_no_consent_and_no_withdrawal_stops_it() -> None:
     events = [event(1, MOTHER, WITHDRAWN, *Scope)]
     assert grant(events, basis=DUTY_BASIS).duty

@@ -1,6 +1,7 @@
 """Attachments between whole nodes, on SQLite and PostgreSQL: cleaned, named in a record, fetched, shown, taken back, erased."""
 
 import json
+import os
 import random
 import shutil
 
@@ -442,6 +443,8 @@ async def test_what_a_process_left_behind_between_file_and_row_is_swept(federati
     node = federation.nodes[FROM].capabilities
     kept = await added(node, content(900))
     await node.blobs.put("ab" * 32, b"left behind")
+    written = federation.clock.now().timestamp()  # the disk goes by the machine's clock, the node by the test's
+    os.utime(federation.nodes[FROM].config.blobs / ("ab" * 32), (written, written))
     federation.clock.forward(minutes=30)
     await sweep(node)
     assert len(folder(federation, FROM)) == 2, "not while somebody may be about to write its row"

@@ -53,6 +53,8 @@ PROVEN = {
     "E6 a withdrawal closes the search": "never/test_e6_withdrawal.py::test_a_withdrawal_never_closes_the_search",
     "E6 one relative's withdrawal cancels another's": "never/test_e6_withdrawal.py::test_one_relatives_withdrawal_never_cancels_anothers_consent",
     "E6 a send that was queued leaves after the withdrawal": "gateway/test_recall.py::test_what_waits_on_it_is_taken_back_and_never_leaves",
+    "E6 a withdrawal at the desk of the report stops at the search mechanism": "gateway/test_withdrawn_at_the_desk.py::test_taken_back_at_the_desk_it_is_taken_back_at_every_node_that_got_the_data",
+    "E6 a withdrawn consent comes back from a page that was open": "gateway/test_withdrawn_at_the_desk.py::test_before_anybody_wrote_it_down_it_is_no_more_offered_and_cannot_be_written_down",
     "E6 a copy that is ordered back stays where it is": "gateway/test_recall.py::test_what_was_given_is_ordered_back_blocked_shredded_and_accounted_for",
     "E6 a node erases what another one sent": "gateway/test_recall.py::test_nobody_erases_what_another_sent",
     "E6 a re-import resurrects a withdrawn consent": "never/test_e6_withdrawal.py::test_a_re_import_never_resurrects",

@@ -8,6 +8,7 @@ from typing import Any
 from aiohttp import web
 
 from contracts.consents import (
+    BROUGHT,
     NEEDS_NO_CONSENT,
     SCOPES,
     WITNESSED,
@@ -34,8 +35,9 @@ from gateway.console.pages.requests import RequestPages
 from gateway.console.pages.timeline import scopes_in_words
 from gateway.console.whose import GUATEMALA
 from gateway.console.words import Words
-from gateway.exchange.consenting import Decided, Decision, consents_of, decide, foresee
+from gateway.exchange.consenting import Decided, Decision, TakenBackError, consents_of, decide, foresee
 from gateway.exchange.holdings import RecallState
+from gateway.exchange.passed_on import SaidThere, said_there
 from gateway.people.errors import InvalidError
 from gateway.people.roles import Permission
 
@@ -47,8 +49,9 @@ FORMS = {
     ConsentForm.AUDIO: N_("En audio"),
     ConsentForm.ORAL_WITNESSED: N_("De palabra, y testigo"),
     ConsentForm.INHERITED: N_("Heredado, sin constancia"),
+    ConsentForm.RELAYED: N_("Dicho en otra institución"),
 }
-_GIVEN_NOW = tuple(form for form in FORMS if form is not ConsentForm.INHERITED)
+_GIVEN_NOW = tuple(form for form in FORMS if form not in BROUGHT)
 REASONS = {
     "changed-mind": N_("Cambió de parecer"),
     "threat": N_("Hay una amenaza, o miedo"),
@@ -60,6 +63,9 @@ DONE = {
     "reducido": N_("Quedó reducido desde ahora. Abajo se ve a quién se le ordenó borrar y quién falta por responder."),
     "retirado": N_("Quedó retirado desde ahora. Abajo se ve a quién se le ordenó borrar y quién falta por responder."),
     "ya": N_("Este formulario ya había llegado. No se anotó otra vez."),
+    "retirado-alla": N_(
+        "No se anotó: la institución que tomó el reporte avisó de que la familia lo retiró. Hable con la familia."
+    ),
 }
 _LONGEST = 200
 
@@ -107,10 +113,15 @@ class ConsentPages:
         file, told = request[CASE], self._looks.words(request)
         await self._room.record("case.open", file, request)
         _, holding = await consents_of(str(file.thread), self._node)
+        there = await said_there(file.thread, self._node)
+        if there is not None and there.scopes and request.method == "GET" and request.query.get("de") == "reporte":
+            filled = self._as_said(there)
         return await self._looks.page(
             request,
             "consentimientos.html",
             status=422 if problems else 200,
+            there=None if there is None else self._there(there, holding, told),
+            reporter=there is not None and filled.text("familiar") == there.relative,
             **await self._room.head(request, file),
             relatives=self._relatives(holding, told),
             outstanding=await self._outstanding(file, told),
@@ -133,6 +144,29 @@ class ConsentPages:
             "nodes": [(node, self._looks.name(node)) for node in others],
             "reasons": [(code, told.gettext(label)) for code, label in REASONS.items()],
         }
+
+    def _there(self, there: SaidThere, holding: InForce, told: Words) -> dict[str, str]:
+        """Return in words what the one who reported said where the report was taken: what to write down, what fell."""
+        others = {scope for who, scope in holding.scopes if who != there.relative}
+        return {
+            "name": self._looks.name(there.peer),
+            "scopes": scopes_in_words(there.scopes, told),
+            "taken_back": scopes_in_words(there.taken_back, told),
+            "by_others": scopes_in_words(there.taken_back & others, told),
+        }
+
+    def _as_said(self, there: SaidThere) -> Form:
+        """Return the form as the report fills it in; whoever heard it there is the witness."""
+        known = next((form for form in _GIVEN_NOW if form.value == there.form), None)
+        return Form(
+            {
+                "familiar": (str(there.relative),),
+                "ambito": tuple(sorted(scope.value for scope in there.scopes)),
+                "como": () if known is None else (known.value,),
+                "idioma": (there.language,),
+                "testigo": (self._looks.name(there.peer),) if known in WITNESSED else (),
+            }
+        )
 
     def _relatives(self, holding: InForce, told: Words) -> list[Relative]:
         by_person: dict[RelativeId, list[tuple[Scope, Standing]]] = {}
@@ -203,7 +237,10 @@ class ConsentPages:
             return await self._list_page(request, form, problems)
         if not await self._requests.first_time(request):
             return _back(file, "ya")
-        await decide(str(file.thread), decision, self._node, actor=request[PRINCIPAL].actor)
+        try:
+            await decide(str(file.thread), decision, self._node, actor=request[PRINCIPAL].actor)
+        except TakenBackError:
+            return _back(file, "retirado-alla")
         return _back(file, "autorizado")
 
     def _named(self, form: Form, problems: list[Problem], told: Words) -> RelativeId | None:
@@ -281,6 +318,7 @@ class ConsentPages:
             withdraws=decision.act is ConsentAct.WITHDRAWN,
             scopes=scopes_in_words(decision.scopes, told),
             told=self._will_be_told(found),
+            news=sorted(self._looks.name(node) for node in found.told),
             never_left=len(found.taken_back),
             under_way=len(found.under_way),
             carried=carried,

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from contracts.consents import SCOPES, ConsentEvent
+from contracts.consents import SCOPES, ConsentEvent, ConsentForm
 from contracts.messages import ConsentAct
 from contracts.policy.words import word
 from gateway.console.marking import N_
@@ -27,6 +27,11 @@ _CONSENT = {
     ConsentAct.GIVEN: N_("Un familiar autorizó: %(scopes)s"),
     ConsentAct.NARROWED: N_("Un familiar redujo: %(scopes)s"),
     ConsentAct.WITHDRAWN: N_("Un familiar retiró: %(scopes)s"),
+}
+_RELAYED = {
+    ConsentAct.GIVEN: N_("Quien reportó autorizó, donde se tomó el reporte: %(scopes)s"),
+    ConsentAct.NARROWED: N_("Quien reportó redujo, donde se tomó el reporte: %(scopes)s"),
+    ConsentAct.WITHDRAWN: N_("Quien reportó retiró, donde se tomó el reporte: %(scopes)s"),
 }
 _LOOKED = {
     "case.open": N_("Abrió el expediente"),
@@ -80,10 +85,14 @@ def consents(events: Sequence[ConsentEvent], told: Words) -> list[Line]:
         Line(
             datetime.fromtimestamp(event.effective_at, UTC),
             DECISIONS,
-            told.gettext(_CONSENT[event.act]) % {"scopes": scopes_in_words(event.scopes, told)},
+            told.gettext(_decided(event)) % {"scopes": scopes_in_words(event.scopes, told)},
         )
         for event in events
     ]
+
+
+def _decided(event: ConsentEvent) -> str:
+    return (_RELAYED if event.form is ConsentForm.RELAYED else _CONSENT)[event.act]
 
 
 def scopes_in_words(scopes: Any, told: Words) -> str:
