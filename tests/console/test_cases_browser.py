@@ -14,6 +14,7 @@ from tests.console.test_ask_pages import FIELDS, WHOM
 from tests.console.test_attached_pages import part, upload
 from tests.console.test_browser import Keys, barriers
 from tests.console.test_cases import a_case, officer
+from tests.console.test_consent_pages import reported_with_consents
 from tests.console.test_ending_pages import CHECK
 from tests.console.test_find_pages import PATIENT
 from tests.console.test_find_pages import REMAINS as REMAINS_FORM
@@ -67,7 +68,8 @@ async def pages_of(world):
     remains = await minex.post("/hallazgos/nuevo/unidentified-remains", REMAINS_FORM)
     picture = await upload(visitor, part("grado", "mark"), part("archivo", photograph(), '; filename="x.jpg"'))
     attached = picture.location.partition("?")[0]
-    await world.federation.settle()
+    reported, taken_back = await reported_with_consents(world)
+    await taken_back()
     [find] = await sent(world.other.node, "finding.notice")
     listed = (await visitor.get(f"{path}/consentimientos")).text
     withdraw, narrow = (re.search(rf'href="([^"]+/{act})"', listed)[1] for act in ("retirar", "reducir"))
@@ -76,7 +78,7 @@ async def pages_of(world):
         "consents": f"{path}/consentimientos", "withdraw": withdraw, "narrow": narrow, "offer": f"/r/nueva/{thread}", "check offer": offer.location,
         "sent ask": f"{ask.location}/hecho", "ask": f"/s/nueva/{thread}", "ask fields": f"/s/nueva/{thread}?{urlencode(WHOM)}",
         "identity": f"{path}/identidad", "wish": f"{path}/voluntad", "close": f"{path}/cerrar", "find": f"/h/{find.message_id}",
-        "attachments": "/adjuntos", "attachment": attached, "attachment seen": f"{attached}?ver=si", "add": "/adjuntos/nuevo",
+        "said elsewhere": f"{reported}/consentimientos?de=reporte", "attachments": "/adjuntos", "attachment": attached, "attachment seen": f"{attached}?ver=si", "add": "/adjuntos/nuevo",
     }  # fmt: skip
     theirs = {
         "which": "/hallazgos/nuevo", "form": "/hallazgos/nuevo/unidentified-person", "stop": "/hallazgos/nuevo/unidentified-remains",

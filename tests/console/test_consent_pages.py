@@ -176,7 +176,8 @@ async def reported_with_consents(world):
     await send(world.federation, replace(taken, records=(person, told), told=Told((event,))))
     actor = desk.pseudonyms.actor("clerk")
     await world.federation.settle()
-    [(thread,)] = await table(world.node, "SELECT thread_id FROM cases WHERE kind = 'report'")
+    newest = "SELECT thread_id FROM cases WHERE kind = 'report' ORDER BY opened_ms DESC, folio DESC LIMIT 1"
+    [(thread,)] = await table(world.node, newest)
 
     async def taken_back():
         act = replace(given, act=ConsentAct.WITHDRAWN, scopes=frozenset({Scope.MEXICO_REGISTER}))
