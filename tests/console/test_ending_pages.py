@@ -1,11 +1,13 @@
 """Identity checks answered with yes or no, what the person located wants, and the end of a case, which two persons say."""
 
+import asyncio
 import re
 
 import pytest
 
 from contracts.alike import Closing
 from gateway.console.pages.endings import CLOSINGS, WISHES
+from gateway.exchange.identities import answer_identity
 from gateway.people.sign_in import Carrier
 from tests.console.test_cases import CANARY, a_case, looked, text_of
 from tests.console.test_consent_pages import key_of
@@ -77,6 +79,29 @@ async def test_an_identity_is_checked_with_yes_or_no_on_both_sides(world):
     assert answer.model_dump()["body"] == {"answer": "yes"}
     assert (await visitor.get(address)).location == f"/s/{check.message_id}"
     assert "sí" in text_of(await visitor.get(f"/s/{check.message_id}"))
+
+
+async def test_of_two_who_answer_a_check_at_one_moment_the_second_is_told_that_it_was_answered(world, monkeypatch):
+    both_here = asyncio.Barrier(2)
+
+    async def together(*args, **more):  # each has seen it open before either answers
+        await both_here.wait()
+        return await answer_identity(*args, **more)
+
+    monkeypatch.setattr("gateway.console.pages.arrivals.answer_identity", together)
+    path, _ = await a_case(world)
+    visitor = await officer(world)
+    two = [await officer(world.other, f"{name}.ficticia", "officer@renap") for name in "ab"]
+    page = await visitor.post(f"{path}/identidad", CHECK)
+    await visitor.post(page.location)
+    await world.federation.settle()
+    [check] = await sent(world.node, "identity.check")
+    address = f"/i/{check.message_id}"
+    both = zip(two, ("yes", "no"), strict=True)
+    said = await asyncio.gather(*(who.post(f"{address}/responder", {"respuesta": word}) for who, word in both))
+    assert sorted(page.location.partition("=")[2] for page in said) == ["responder", "ya"]
+    await world.federation.settle()
+    assert len(await sent(world.other.node, "identity.answer")) == 1
 
 
 async def test_what_is_missing_in_a_check_is_told_and_nothing_is_prepared(world):

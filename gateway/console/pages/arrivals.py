@@ -28,6 +28,7 @@ from gateway.console.words import Words
 from gateway.console.work_words import due_words, told_of
 from gateway.exchange import searching
 from gateway.exchange.asked import NoSuchRequestError, request_of
+from gateway.exchange.bookkeeping import OutOfTurnError
 from gateway.exchange.findings import ask_more
 from gateway.exchange.folios import folio
 from gateway.exchange.identities import answer_identity
@@ -223,7 +224,10 @@ class ArrivalPages:
         if not asked.open or await self._requests.answered(request_id):
             return _back(f"/i/{request_id}", "ya")
         if answer is not None:
-            left = await answer_identity(request_id, answer, self._node, by=by_of(request))
+            try:
+                left = await answer_identity(request_id, answer, self._node, by=by_of(request))
+            except (OutOfTurnError, NoSuchRequestError):  # somebody else was first, by a moment
+                return _back(f"/i/{request_id}", "ya")
             return _back(f"/i/{request_id}", "espera" if getattr(left, "waits", ()) else "responder")
         return await self._check_page(request, self._looks.words(request).gettext("Diga sí o no."))
 
