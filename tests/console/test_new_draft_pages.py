@@ -222,6 +222,26 @@ async def test_two_windows_never_write_over_each_other_unseen(sheet):
     assert (await sheet.shows(visitor))[1:] == (False, "2")
 
 
+async def test_what_was_begun_is_listed_for_its_person_and_put_away_there(sheet):
+    visitor, other = await sheet.person(), await sheet.person("otra.ficticia")
+    await sheet.saves(visitor)
+    page = await visitor.get("/cuenta/borradores")
+    assert sheet.written[1] not in page.text  # nothing of it is opened
+    there = re.search(r'<th scope="row"><a id="b1" href="([^"]+)">', page.text)[1]
+    assert (await visitor.get(there)).status == 200
+    assert sheet.again.startswith(there)
+    away = re.search(r'action="(/cuenta/borradores/[^"]+/descartar)"', page.text)[1]
+    assert "Nada: todo" in text_of(await other.get("/cuenta/borradores"))
+    assert (await other.post(away)).location.endswith("?hecho=ya")
+    assert (await sheet.shows(visitor))[1:] == (True, "1")  # another person's hand does nothing
+    assert (await visitor.post(away)).location.endswith("?hecho=descartado")
+    assert (await visitor.post(away)).location.endswith("?hecho=ya")
+    assert "Nada: todo" in text_of(await visitor.get("/cuenta/borradores"))
+    assert await table(
+        sheet.at.node, "SELECT count(*) FROM outbox WHERE kind IN ('referral.offer', 'search.request', 'finding.notice')"
+    ) == [(0,)]
+
+
 async def test_too_many_drafts_stop_nobody_from_sending(sheet, monkeypatch):
     monkeypatch.setattr(drafting, "MOST", 0)
     visitor = await sheet.person()

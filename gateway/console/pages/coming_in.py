@@ -1,4 +1,4 @@
-"""The pages by which people come in, and of how each of them does: account, passkeys, links, a ministry's own sign-in."""
+"""The pages by which people come in, and of what is each one's own: account, passkeys, links, what they have begun."""
 
 from gateway.console.access import Route
 from gateway.console.operations import Operations
@@ -8,6 +8,7 @@ from gateway.console.pages.institution import InstitutionPages
 from gateway.console.pages.links import LinkPages
 from gateway.console.pages.looks import Looks
 from gateway.console.pages.passkeys import PasskeyPages
+from gateway.console.pages.unfinished import UnfinishedPages
 from gateway.people.desk import PeopleDesk
 
 
@@ -17,6 +18,7 @@ def coming_in(looks: Looks, operations: Operations, desk: PeopleDesk, entrance: 
         *entrance.routes(),
         *AccountPages(looks, desk, operations.node.us, entrance).routes(),
         *LinkPages(looks, operations, desk).routes(),
+        *UnfinishedPages(looks, operations.node).routes(),
         *PasskeyPages(looks, operations, desk).routes(),
         *InstitutionPages(looks, desk).routes(),
     )

@@ -110,7 +110,7 @@ _TEXTS: Mapping[type[Exception], tuple[int, Texts]] = {
         409,
         (
             N_("Tiene demasiados formularios sin terminar"),
-            N_("Termine o descarte alguno antes de empezar otro. No se guardó nada."),
+            N_("En «Su cuenta», «Lo que empezó y no ha enviado», termine o descarte alguno. No se guardó nada."),
         ),
     ),
     DraftTooLongError: (
