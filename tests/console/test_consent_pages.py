@@ -199,6 +199,7 @@ def form_of(page):
 async def test_what_the_family_said_where_it_reported_is_one_press_away_and_counts_only_then(world):
     path, _ = await reported_with_consents(world)
     visitor = await officer(world)
+    assert "aquí nadie ha anotado todavía" in text_of(await visitor.get(path))
     page = await visitor.get(f"{path}/consentimientos")
     read = text_of(page)
     assert "Lo que dijo quien reportó, en" in read
@@ -210,6 +211,7 @@ async def test_what_the_family_said_where_it_reported_is_one_press_away_and_coun
     assert await events(world) == [("given", '["c3", "c4"]', "mam")]
     after = text_of(await visitor.get(f"{path}/consentimientos"))
     assert "Familiar A" in after
+    assert "aquí nadie ha anotado todavía" not in text_of(await visitor.get(path))
     assert "de=reporte" not in (await visitor.get(f"{path}/consentimientos")).text
 
 

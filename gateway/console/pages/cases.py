@@ -36,6 +36,7 @@ from gateway.console.work_words import KINDS, due_words
 from gateway.exchange.consenting import consents_of
 from gateway.exchange.folios import folio
 from gateway.exchange.holdings import Holding, who_has
+from gateway.exchange.passed_on import said_there
 from gateway.exchange.persons import Opened, person_of, reporters_of
 from gateway.exchange.work import WorkTakenError, end_work, take_work
 from gateway.people.desk import PeopleDesk
@@ -115,6 +116,7 @@ class CasePages:
         types, rows = matrix(await self._holdings(file), self._node.trust().policy, told, self._looks.name)
         sort = request.query.get("ver", "")
         wishes = await self._operations.files.wishes(file.refs)
+        there = await said_there(file.thread, self._node)
         return await self._looks.page(
             request,
             "expediente.html",
@@ -130,6 +132,7 @@ class CasePages:
             relatives=len({relative for relative, _ in holding.scopes}),
             scopes=timeline.scopes_in_words({scope for _, scope in holding.scopes}, told),
             wished=bool(wishes),
+            said_there=there is not None and bool(there.scopes),
             same_as=file.row["same_as"],
             done=told.gettext(DONE[request.query["hecho"]]) if request.query.get("hecho") in DONE else "",
         )
