@@ -67,6 +67,18 @@ async def test_the_button_saves_without_a_script_and_sends_nothing(world):
     assert await table(world.node, "SELECT count(*) FROM departures") == [(0,)]
 
 
+async def test_an_answer_that_was_begun_is_put_away_under_ones_account(world):
+    visitor, request = await officer(world), await asked(world)
+    await saves(visitor, request, WRITTEN)
+    page = await visitor.get("/cuenta/borradores")
+    assert f'href="{FORM.format(request)}"' in page.text
+    assert re.search(r">Respuesta a una solicitud · [A-Z]", page.text)
+    assert "Albergue" not in page.text
+    away = re.search(r'action="(/cuenta/borradores/[^"]+/descartar)"', page.text)[1]
+    assert (await visitor.post(away)).location.endswith("?hecho=descartado")
+    assert shown(await visitor.get(FORM.format(request))) == ({}, "0")
+
+
 async def test_nobody_sees_what_another_person_saved(world):
     visitor, request = await officer(world), await asked(world)
     await saves(visitor, request, WRITTEN)

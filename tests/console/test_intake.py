@@ -73,6 +73,15 @@ async def begun(visitor):
     return page.location
 
 
+async def test_a_report_that_was_begun_is_put_away_under_ones_account(world):
+    visitor = await clerk(world)
+    draft = await begun(visitor)
+    assert f'href="{draft}"' in (await visitor.get("/cuenta/borradores")).text
+    away = await visitor.post(f"/cuenta/borradores/{draft.rpartition('/')[2]}/descartar")
+    assert away.location.endswith("?hecho=descartado")
+    assert (await visitor.get(draft)).status == 404
+
+
 async def filled(visitor, changed=None, *, finished=True):
     """Fill in every page; return the address of the list of tasks."""
     draft = await begun(visitor)

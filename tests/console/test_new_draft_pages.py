@@ -230,6 +230,9 @@ async def test_what_was_begun_is_listed_for_its_person_and_put_away_there(sheet)
     there = re.search(r'<th scope="row"><a id="b1" href="([^"]+)">', page.text)[1]
     assert (await visitor.get(there)).status == 200
     assert sheet.again.startswith(there)
+    assert re.search(
+        r">(Referencia · MBMID-2026-000001|Solicitud · MBMID-2026-000001 · mx.cnb|Hallazgo · Una persona con vida)", page.text
+    )
     away = re.search(r'action="(/cuenta/borradores/[^"]+/descartar)"', page.text)[1]
     assert "Nada: todo" in text_of(await other.get("/cuenta/borradores"))
     assert (await other.post(away)).location.endswith("?hecho=ya")

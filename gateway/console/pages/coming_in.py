@@ -18,7 +18,7 @@ def coming_in(looks: Looks, operations: Operations, desk: PeopleDesk, entrance: 
         *entrance.routes(),
         *AccountPages(looks, desk, operations.node.us, entrance).routes(),
         *LinkPages(looks, operations, desk).routes(),
-        *UnfinishedPages(looks, operations.node).routes(),
+        *UnfinishedPages(looks, operations).routes(),
         *PasskeyPages(looks, operations, desk).routes(),
         *InstitutionPages(looks, desk).routes(),
     )
