@@ -185,7 +185,34 @@ async def test_a_child_is_told_to_the_pgn_in_the_same_transaction(world):
     assert "avisada, y lo recibió" in text_of(await visitor.get(receipt))
     [(case_ref,)] = await table(world.node, "SELECT case_ref FROM exchanges WHERE machine = 'duty'")
     await cancel(case_ref, world.node.capabilities, by=by(world.node.capabilities))
+    assert "decirle que terminó va en camino" in text_of(await visitor.get(receipt))
+    await world.federation.settle()
     assert "después se le dijo que terminó" in text_of(await visitor.get(receipt))
+
+
+async def test_who_was_told_of_a_child_by_law_is_told_on_a_page_that_it_is_over(world):
+    receipt = await sent(await clerk(world), {"persona": WHOM | {"p.birth_date": "", "p.age_range": "15"}})
+    await world.federation.settle()
+    officer = await clerk(world, "o.ficticia", f"officer@{OFFICE}")
+    case = receipt.replace("/recibo/", "/e/")
+    assert f'href="{case}/avisos-por-ley"' in (await officer.get(case)).text
+    page = await officer.get(f"{case}/avisos-por-ley")
+    assert "avisada, y lo recibió" in text_of(page)
+    assert CANARY not in page.text.casefold()
+    elsewhere = await clerk(world, "x.ficticia", "officer@otra")
+    for ask in (elsewhere.get, elsewhere.post):
+        assert (await ask(f"{case}/avisos-por-ley")).status == 404
+    assert (await officer.post(f"{case}/avisos-por-ley")).location.endswith("?hecho=terminado")
+    assert "decirle que terminó va en camino" in text_of(await officer.get(f"{case}/avisos-por-ley"))
+    assert (await officer.post(f"{case}/avisos-por-ley")).location.endswith("?hecho=ya")
+    await world.federation.settle()
+    over = text_of(await officer.get(f"{case}/avisos-por-ley"))
+    assert "después se le dijo que terminó" in over
+    assert "Decirles que terminó" not in over
+    assert len(await opened_messages(world.federation.nodes[PGN], "duty.cancel")) == 1
+    adult = await sent(await clerk(world, "w.ficticia"))
+    await world.federation.settle()
+    assert "avisos-por-ley" not in (await officer.get(adult.replace("/recibo/", "/e/"))).text
 
 
 @pytest.mark.parametrize(

@@ -256,11 +256,16 @@ async def test_a_girl_alone_is_told_of_at_once_and_where_she_is_two_institutions
 
         # -- the alert ends within the hour, at whoever was told; nothing of why, or of where
         sergeant = await story.enters("officer@solola", at=PNC)
-        await story.call(sergeant, PNC, "POST", "cases/MBMID-2026-000001/duties/cancel", {})
+        reported = await newest_case(sergeant)
+        await sergeant.follows("Avisos por ley, y decir que terminaron")
+        await sergeant.sees("PGN", "avisada, y lo recibió")
+        await sergeant.presses("Decirles que terminó")
+        await sergeant.sees("Se les dice a todas que terminó")
         ended = clock.now()
         await story.settle()
         assert clock.now() - ended < timedelta(hours=1)
-        await sergeant.goes("/expedientes")
+        await sergeant.goes(f"{reported}/avisos-por-ley")
+        await sergeant.sees("después se le dijo que terminó")
         await police.goes(receipt)
         await lawyer.goes(duty)
         await lawyer.sees("Estado terminado", "fin de aviso por deber")

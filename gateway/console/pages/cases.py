@@ -23,6 +23,7 @@ from gateway.console.pages.case_room import (
     state_in_words,
 )
 from gateway.console.pages.drafts import SAVED
+from gateway.console.pages.duties import notices_of
 from gateway.console.pages.held import holders, matrix
 from gateway.console.pages.inbox import PAGES
 from gateway.console.pages.intake_reading import in_words
@@ -133,6 +134,7 @@ class CasePages:
             scopes=timeline.scopes_in_words({scope for _, scope in holding.scopes}, told),
             wished=bool(wishes),
             said_there=there is not None and bool(there.scopes),
+            notified=bool(await notices_of(file, self._room)),
             same_as=file.row["same_as"],
             done=told.gettext(DONE[request.query["hecho"]]) if request.query.get("hecho") in DONE else "",
         )

@@ -8,6 +8,7 @@ from gateway.console.pages.attached import AttachedPages
 from gateway.console.pages.case_room import CaseRoom
 from gateway.console.pages.cases import CasePages
 from gateway.console.pages.consents import ConsentPages
+from gateway.console.pages.duties import DutyPages
 from gateway.console.pages.endings import EndingPages
 from gateway.console.pages.finds import FindPages
 from gateway.console.pages.handing import HandingPages
@@ -29,5 +30,6 @@ def case_routes(room: CaseRoom, requests: RequestPages, answers: AnswerPages, wa
         *FindPages(room).routes(),
         *ArrivalPages(room, requests).routes(),
         *EndingPages(room, requests).routes(),
+        *DutyPages(room).routes(),
         *AttachedPages(room, watch).routes(),
     )

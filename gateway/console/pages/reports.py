@@ -9,17 +9,16 @@ from aiohttp import web
 from contracts.codec import decode_message
 from contracts.fields import plain
 from contracts.ids import MessageId, ThreadId
-from contracts.threads import CLOSED
 from gateway.console.access import PRINCIPAL, Face, Route
 from gateway.console.eyes import eyes_at, open_offices
 from gateway.console.marking import N_
 from gateway.console.operations import Operations
+from gateway.console.pages.duties import notice_in_words
 from gateway.console.pages.intake_reading import in_words
 from gateway.console.pages.looks import Looks
 from gateway.console.pages.questions import Pair
 from gateway.console.whose import zone_of
 from gateway.console.words import Words
-from gateway.exchange.case_ports import ExchangeEntry
 from gateway.exchange.duties import told_of
 from gateway.exchange.folios import folio
 from gateway.exchange.taking import taken_records
@@ -112,13 +111,7 @@ class ReportPages:
         async with self._operations.look() as work:
             case_ref = item["thread"] if item["here"] else await work.exchanges.case_of(ThreadId(item["thread"]))
             entries = [] if case_ref is None else await told_of(case_ref, work, self._node)
-        return [await self._notice(entry, told) % {"name": self._looks.name(entry.peer)} for entry in entries]
-
-    async def _notice(self, entry: ExchangeEntry, told: Words) -> str:
-        if entry.exchange.state == CLOSED:
-            return told.gettext("%(name)s: avisada; después se le dijo que terminó")
-        arrived = await self._operations.work.delivery(entry.peer, entry.key.opening) == "delivered"
-        return told.gettext("%(name)s: avisada, y lo recibió") if arrived else told.gettext("%(name)s: aviso en camino")
+        return [await notice_in_words(entry, self._operations, self._looks, told) for entry in entries]
 
     # -- what was said -------------------------------------------------------------------------------------------------
 
