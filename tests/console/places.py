@@ -284,6 +284,8 @@ async def _casework(found: Played) -> dict:
         "/s/nueva/{thread}": [Place(new, at=MBMID), Place(f"{new}?{urlencode(WHOM | {'para': NODE})}", at=MBMID)],
         "/e/{thread}/voluntad": [Place(f"{path}/voluntad", at=MBMID)],
         "/e/{thread}/avisos-por-ley": [Place(f"{path}/avisos-por-ley", at=MBMID)],
+        "/e/{thread}/no-llegar": [Place(f"{path}/no-llegar", at=MBMID)],
+        "/e/{thread}/misma-persona": [Place(f"{path}/misma-persona", at=MBMID)],
         "/e/{thread}/cerrar": [Place(f"{path}/cerrar", at=MBMID)],
         "/e/{thread}/identidad": [Place(f"{path}/identidad", at=MBMID)],
         "/r/{message_id}/datos": [Place(data, at=MBMID)],

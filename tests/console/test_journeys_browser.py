@@ -108,9 +108,10 @@ async def test_a_report_at_a_desk_its_transfer_and_a_father_who_reports_him_too(
         await story.settle()
         second = await newest_case(officer)
         await officer.sees("MBMID-2026-000002")
-        cases = (await story.call(officer, MBMID, "GET", "cases"))["cases"]
-        assert len(cases) == 2
-        await story.call(officer, MBMID, "POST", "cases/MBMID-2026-000002/same-person", {"as": "MBMID-2026-000001"})
+        await officer.follows("Es la misma persona de otro expediente")
+        await officer.fills({"folio": "MBMID-2026-000001"})
+        await officer.presses("Es la misma persona")
+        await officer.sees("se la busca en el otro expediente")
         await officer.goes(second)
         await officer.follows("Ir a ese expediente")
         assert officer.page.url.endswith(first)

@@ -12,9 +12,11 @@ from gateway.console.pages.duties import DutyPages
 from gateway.console.pages.endings import EndingPages
 from gateway.console.pages.finds import FindPages
 from gateway.console.pages.handing import HandingPages
+from gateway.console.pages.joining import JoiningPages
 from gateway.console.pages.offers import OfferPages
 from gateway.console.pages.requests import RequestPages
 from gateway.console.pages.signing import SigningRoom
+from gateway.console.pages.walled import WalledPages
 from gateway.web import Watch
 
 
@@ -31,5 +33,7 @@ def case_routes(room: CaseRoom, requests: RequestPages, answers: AnswerPages, wa
         *ArrivalPages(room, requests).routes(),
         *EndingPages(room, requests).routes(),
         *DutyPages(room).routes(),
+        *WalledPages(room).routes(),
+        *JoiningPages(room).routes(),
         *AttachedPages(room, watch).routes(),
     )

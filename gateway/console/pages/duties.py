@@ -46,9 +46,7 @@ class DutyPages:
             request,
             "avisos_por_ley.html",
             **await self._room.head(request, file),
-            rows=[
-                (await notice_in_words(entry, operations, self._looks, told), entry.opened_at) for entry in entries
-            ],
+            rows=[(await notice_in_words(entry, operations, self._looks, told), entry.opened_at) for entry in entries],
             stands=any(entry.exchange.state == _STANDS for entry in entries),
             done=told.gettext(done) if done else "",
         )

@@ -106,11 +106,18 @@ def wishes(events: Sequence[Mapping[str, Any]], told: Words) -> list[Line]:
     return [Line(item["at"], DECISIONS, told.gettext("La persona dijo qué quiere que se sepa")) for item in events]
 
 
+def target_in_words(target: str, told: Words, name: Callable[[str], str]) -> str:
+    """Return whom a rule names: an institution, all of a country, all of a role."""
+    if target.startswith("country:"):
+        return told.gettext("todo lo del país %(code)s") % {"code": target.removeprefix("country:").upper()}
+    return name(target) if "." in target else word("role", target, told.lang)
+
+
 def rules(found: Sequence[Mapping[str, Any]], told: Words, name: Callable[[str], str]) -> list[Line]:
     """Return whom the case must never reach."""
     lines = []
     for item in found:
-        target = name(item["target"]) if "." in item["target"] else word("role", item["target"], told.lang)
+        target = target_in_words(item["target"], told, name)
         lines.append(Line(item["at"], DECISIONS, told.gettext("Nada debe llegar a %(target)s") % {"target": target}))
         if item["lifted"] is not None:
             text = told.gettext("Se levantó la regla de que nada llegue a %(target)s") % {"target": target}
