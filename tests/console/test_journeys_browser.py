@@ -240,12 +240,18 @@ async def test_a_girl_alone_is_told_of_at_once_and_where_she_is_two_institutions
         referral = await takes_up(lawyer, "/r/")
         await lawyer.presses("Firmar y aceptar")
         await story.settle()
+        await consul.goes(f"{referral}/datos")
+        await consul.sees("Detención, custodia o retorno")
         custody = {
-            "given_names": ["Ficticia", "Zanatuk"], "surname_1": "Tzoczanatuk", "custody_type": "shelter",
-            "facility": f"Albergue {SHELTER}", "birth_date": {"date": "2011-03-02", "precision": "day"},
+            "given_names": "Ficticia, Zanatuk", "surname_1": "Tzoczanatuk", "custody_type": "shelter",
+            "facility": f"Albergue {SHELTER}", "birth_date": "2 de marzo de 2011",
         }  # fmt: skip
-        news = {"progress": "records-sent", "records": [{"type": "custody", "values": custody}]}
-        await story.call(consul, MINEX, "POST", f"referrals/{referral.removeprefix('/r/')}/update", news)
+        for name, value in custody.items():
+            await consul.fills({f"v-{name}": value, f"s-{name}": True})
+        await consul.presses("Revisar antes de enviar")
+        await consul.sees(SHELTER)
+        await consul.presses("Firmar y enviar")
+        await consul.sees("Todavía no sale")
         await story.settle()
         await lawyer.goes(referral)
         assert SHELTER not in story.read_at(PGN)

@@ -163,6 +163,10 @@ async def test_data_leave_only_after_the_acceptance_and_only_what_was_chosen(wor
         may = re.findall(r'name="sale" value="([^"]+)"', form.text)
         assert may, "the policy lets nothing leave in such an update"
         assert "checked" not in form.text
+        assert "De qué son los datos: Persona buscada" in text_of(form)
+        for odd in ("reporter", "custody", "nada", "<script>"):  # no record that the policy lets go with this
+            other_kind = await visitor.get(f"{data}?tipo={odd}")
+            assert 'name="tipo" value="missing-person"' in other_kind.text
         assert 'href="#tabla"' in (await visitor.post(data, {})).text
         held = dict(re.findall(r'name="(v-[^"]+)" value="([^"]+)"', form.text))
         one = next(name for name in may if f"v-{name}" in held)

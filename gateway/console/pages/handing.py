@@ -1,13 +1,14 @@
 """What goes with a referral once it was accepted: chosen field by field on our side, read on theirs after the log has it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 from aiohttp import web
 
 from contracts.disclosure import SourceRecord
 from contracts.errors import NotPermittedError
 from contracts.fields import FieldDefinition, RecordType
-from contracts.ids import MessageId
+from contracts.ids import MessageId, NodeId
 from contracts.threads import Side
 from gateway.console.access import Face, Route
 from gateway.console.eyes import eyes_of
@@ -33,7 +34,14 @@ from gateway.exchange.work import NoSuchWorkError
 from gateway.people.roles import Permission
 
 _DATA, _READ = "/r/{message_id}/datos", "/r/{message_id}/datos/{update}"
-_KIND, _SOUGHT = "referral.update", RecordType.MISSING_PERSON.value
+_KIND = "referral.update"
+_ABOUT = (
+    RecordType.MISSING_PERSON,
+    RecordType.UNIDENTIFIED_PERSON,
+    RecordType.CUSTODY,
+    RecordType.UNIDENTIFIED_REMAINS,
+)
+"""Records about the person, by who holds what: whoever searches has the first, whoever found somebody one of the others."""
 
 
 class HandingPages:
@@ -61,29 +69,54 @@ class HandingPages:
         by = await worker(request, Permission.REFERRALS_SEND, self._room.desk)
         return await self._room.find(request, await case_of_referral(_opening(request, "message_id"), self._node, by=by))
 
-    def _known(self) -> dict[str, FieldDefinition]:
-        return typable(self._node.trust().policy, _SOUGHT, attached=True)
+    def _known(self, record: str) -> dict[str, FieldDefinition]:
+        return typable(self._node.trust().policy, record, attached=True)
+
+    async def _item(self, request: web.Request) -> dict[str, Any]:
+        eyes = await eyes_of(request, Permission.WORK_READ, self._room.desk)
+        item = await self._room.operations.work.one(_opening(request, "message_id"), eyes, "referral")
+        if item is None:
+            raise NoSuchWorkError("no such referral")
+        return item
+
+    def _records(self, item: Mapping[str, Any]) -> list[str]:
+        """Return the records about the person of which the policy lets something go with this referral."""
+        trust = self._node.trust()
+        member = trust.members.get(NodeId(item["peer"]))
+        if member is None:
+            return []
+        found = (trust.policy.rule_for(record, _KIND, member.role, item["purpose"]) for record in _ABOUT)
+        return [str(record) for record, rule in zip(_ABOUT, found, strict=True) if rule is not None]
+
+    async def _record(self, request: web.Request, said: str) -> str:
+        """Return which record is chosen: the one said, else the first that may go."""
+        records = self._records(await self._item(request))
+        return said if said in records else next(iter(records), str(_ABOUT[0]))
 
     async def _choose(self, request: web.Request) -> web.Response:
-        file, known = await self._case(request), self._known()
+        file, record = await self._case(request), await self._record(request, request.query.get("tipo", ""))
+        known = self._known(record)
         await self._room.record("case.person", file, request)  # first: nobody reads it unseen
         values: dict[str, list[str]] = {}
         for record_type, claims in await person_of(file.thread, self._node):
-            if record_type == _SOUGHT:
+            if record_type == record:
                 held = {name: value for name, value in claims.items() if name in known and known[name].kind != KIND}
                 values |= {f"v-{name}": [typed(known[name], value)] for name, value in held.items()}
-        return await self._page(request, file, Form(values), ())
+        return await self._page(request, file, record, Form(values), ())
 
     async def _page(
-        self, request: web.Request, file: CaseFile, filled: Form, problems: Sequence[Problem], refused: str = ""
+        self,
+        request: web.Request,
+        file: CaseFile,
+        record: str,
+        filled: Form,
+        problems: Sequence[Problem],
+        refused: str = "",
     ) -> web.Response:
-        opening, told = _opening(request, "message_id"), self._looks.words(request)
-        eyes = await eyes_of(request, Permission.WORK_READ, self._room.desk)
-        item = await self._room.operations.work.one(opening, eyes, "referral")
-        if item is None:
-            raise NoSuchWorkError("no such referral")
+        opening, told, item = _opening(request, "message_id"), self._looks.words(request), await self._item(request)
+        policy, records = self._node.trust().policy, self._records(item)
         events, _ = await consents_of(str(file.thread), self._node)
-        may = Partners(_KIND, self._node, told).now(item["peer"], (item["purpose"], item["basis"]), events)
+        may = Partners(_KIND, self._node, told).now(item["peer"], (item["purpose"], item["basis"]), events, record)
         return await self._looks.page(
             request,
             "referencia_datos.html",
@@ -92,7 +125,9 @@ class HandingPages:
             address=f"/r/{opening}",
             referral=folio("referral", opening),
             to=self._looks.name(item["peer"]),
-            rows=self._rows(filled, may, told, await self._ready(request)),
+            record=record,
+            records=[(code, type_in_words(code, policy, told)) for code in records],
+            rows=self._rows(self._known(record), filled, may, told, await self._ready(request)),
             problems=problems,
             refused=refused,
         )
@@ -103,16 +138,25 @@ class HandingPages:
         told = self._looks.words(request)
         return await ready(request, items[0].thread_id, self._room.operations, self._room.desk, told) if items else []
 
-    def _rows(self, filled: Form, may: dict[str, tuple[bool, str]], told: Words, chosen: Choices) -> list[Typed]:
+    def _rows(
+        self,
+        known: Mapping[str, FieldDefinition],
+        filled: Form,
+        may: dict[str, tuple[bool, str]],
+        told: Words,
+        chosen: Choices,
+    ) -> list[Typed]:
         rows = []
-        for name, found in self._known().items():
+        for name, found in known.items():
             fine, why = may.get(name, (False, ""))
             if fine or filled.text(f"v-{name}"):
                 rows.append(as_typed(found, filled, told, may=fine, why=why, ready=chosen))
         return sorted(rows, key=lambda row: not row.may)
 
     async def _prepare(self, request: web.Request) -> web.Response:
-        file, form, told, known = await self._case(request), request[FORM], self._looks.words(request), self._known()
+        file, form, told = await self._case(request), request[FORM], self._looks.words(request)
+        record = await self._record(request, form.text("tipo"))
+        known = self._known(record)
         problems: list[Problem] = []
         chosen = [name for name in known if name in form.every("sale")]
         now, files = self._node.clock.now(), await self._ready(request)
@@ -121,12 +165,12 @@ class HandingPages:
         if not values and not problems:
             problems.append(Problem("tabla", told.gettext("Elija al menos un dato que salga.")))
         if problems:
-            return await self._page(request, file, form, problems)
+            return await self._page(request, file, record, form, problems)
         by = await worker(request, Permission.REFERRALS_SEND, self._room.desk)
         try:
-            shown = await show_records(_opening(request, "message_id"), SourceRecord(_SOUGHT, values), self._node, by=by)
+            shown = await show_records(_opening(request, "message_id"), SourceRecord(record, values), self._node, by=by)
         except NotPermittedError as error:
-            return await self._page(request, file, form, (), refused=why_not(error, told))
+            return await self._page(request, file, record, form, (), refused=why_not(error, told))
         return web.Response(status=303, headers={"Location": f"/enviar/{shown.id}"})
 
     async def _read(self, request: web.Request) -> web.Response:
