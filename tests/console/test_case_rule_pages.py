@@ -41,6 +41,7 @@ async def test_from_a_rule_on_nothing_reaches_whom_it_names_and_two_persons_end_
     with pytest.raises(NotPermittedError):
         await asks_cnb(world, path)
     assert await table(world.node, "SELECT target, reason FROM never_to") == [("mx.cnb", "aggressor")]
+    assert "Levantar esta regla" in (await visitor.get(page)).text
     lift = [("quien", "mx.cnb")]
     assert (await visitor.post(f"{page}/levantar", lift)).location == f"{page}?hecho=espera"
     assert (await visitor.post(f"{page}/levantar", lift)).location == f"{page}?hecho=espera"  # the same person counts once
