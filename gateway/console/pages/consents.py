@@ -8,11 +8,9 @@ from typing import Any
 from aiohttp import web
 
 from contracts.consents import (
-    BROUGHT,
     NEEDS_NO_CONSENT,
     SCOPES,
     WITNESSED,
-    ConsentForm,
     InForce,
     Limits,
     RelativeId,
@@ -27,6 +25,7 @@ from gateway.console.access import PRINCIPAL, Route
 from gateway.console.marking import N_
 from gateway.console.pages.answers import Problem
 from gateway.console.pages.case_room import CASE, ONE, CaseFile, CaseRoom
+from gateway.console.pages.consent_words import FORMS, GIVEN_NOW, as_said, how_in_words, limits_in_words, said_in_words
 from gateway.console.pages.forms import FORM, TOKEN, Form
 from gateway.console.pages.held import OUTSTANDING
 from gateway.console.pages.languages import LANGUAGES
@@ -37,21 +36,12 @@ from gateway.console.whose import GUATEMALA
 from gateway.console.words import Words
 from gateway.exchange.consenting import Decided, Decision, TakenBackError, consents_of, decide, foresee
 from gateway.exchange.holdings import RecallState
-from gateway.exchange.passed_on import SaidThere, said_there
+from gateway.exchange.passed_on import said_there
 from gateway.people.errors import InvalidError
 from gateway.people.roles import Permission
 
 _ALL = f"{ONE}/consentimientos"
 _ACTS = {"reducir": ConsentAct.NARROWED, "retirar": ConsentAct.WITHDRAWN}
-FORMS = {
-    ConsentForm.WRITTEN: N_("Por escrito"),
-    ConsentForm.FINGERPRINT: N_("Con huella, y testigo"),
-    ConsentForm.AUDIO: N_("En audio"),
-    ConsentForm.ORAL_WITNESSED: N_("De palabra, y testigo"),
-    ConsentForm.INHERITED: N_("Heredado, sin constancia"),
-    ConsentForm.RELAYED: N_("Dicho en otra institución"),
-}
-_GIVEN_NOW = tuple(form for form in FORMS if form not in BROUGHT)
 REASONS = {
     "changed-mind": N_("Cambió de parecer"),
     "threat": N_("Hay una amenaza, o miedo"),
@@ -115,12 +105,12 @@ class ConsentPages:
         _, holding = await consents_of(str(file.thread), self._node)
         there = await said_there(file.thread, self._node)
         if there is not None and there.scopes and request.method == "GET" and request.query.get("de") == "reporte":
-            filled = self._as_said(there)
+            filled = as_said(there, self._looks)
         return await self._looks.page(
             request,
             "consentimientos.html",
             status=422 if problems else 200,
-            there=None if there is None else self._there(there, holding, told),
+            there=None if there is None else said_in_words(there, holding, self._looks, told),
             reporter=there is not None and filled.text("familiar") == there.relative,
             **await self._room.head(request, file),
             relatives=self._relatives(holding, told),
@@ -139,34 +129,11 @@ class ConsentPages:
         others = sorted((str(node) for node in members if node != self._node.us), key=self._looks.name)
         return {
             "scopes": [(scope.value, scopes_in_words({scope}, told)) for scope in SCOPES],
-            "forms": [(form.value, told.gettext(FORMS[form])) for form in _GIVEN_NOW],
+            "forms": [(form.value, told.gettext(FORMS[form])) for form in GIVEN_NOW],
             "languages": list(LANGUAGES.items()),
             "nodes": [(node, self._looks.name(node)) for node in others],
             "reasons": [(code, told.gettext(label)) for code, label in REASONS.items()],
         }
-
-    def _there(self, there: SaidThere, holding: InForce, told: Words) -> dict[str, str]:
-        """Return in words what the one who reported said where the report was taken: what to write down, what fell."""
-        others = {scope for who, scope in holding.scopes if who != there.relative}
-        return {
-            "name": self._looks.name(there.peer),
-            "scopes": scopes_in_words(there.scopes, told),
-            "taken_back": scopes_in_words(there.taken_back, told),
-            "by_others": scopes_in_words(there.taken_back & others, told),
-        }
-
-    def _as_said(self, there: SaidThere) -> Form:
-        """Return the form as the report fills it in; whoever heard it there is the witness."""
-        known = next((form for form in _GIVEN_NOW if form.value == there.form), None)
-        return Form(
-            {
-                "familiar": (str(there.relative),),
-                "ambito": tuple(sorted(scope.value for scope in there.scopes)),
-                "como": () if known is None else (known.value,),
-                "idioma": (there.language,),
-                "testigo": (self._looks.name(there.peer),) if known in WITNESSED else (),
-            }
-        )
 
     def _relatives(self, holding: InForce, told: Words) -> list[Relative]:
         by_person: dict[RelativeId, list[tuple[Scope, Standing]]] = {}
@@ -180,32 +147,14 @@ class ConsentPages:
             told.gettext("Familiar %(letter)s") % {"letter": _letter(number)},
             _first(held),
             tuple(
-                (scopes_in_words({scope}, told), self._how(found, told), self._limits(found.limits, told))
+                (
+                    scopes_in_words({scope}, told),
+                    how_in_words(found, told),
+                    limits_in_words(found.limits, self._node.trust().policy, self._looks, told),
+                )
                 for scope, found in held
             ),
         )
-
-    def _how(self, standing: Standing, told: Words) -> str:
-        return f"{told.gettext(FORMS[standing.form])}, {LANGUAGES.get(standing.language, standing.language)}"
-
-    def _limits(self, limits: Limits, told: Words) -> str:
-        policy, parts = self._node.trust().policy, []
-        if limits.recipients is not None:
-            names = ", ".join(sorted(self._looks.name(node) for node in limits.recipients)) or told.gettext("nadie")
-            parts.append(told.gettext("sólo a %(names)s") % {"names": names})
-        if limits.purposes is not None:
-            known = {entry.id: (entry.en or entry.es) if told.lang == "en" else entry.es for entry in policy.purposes}
-            names = ", ".join(sorted(known.get(code, str(code)) for code in limits.purposes))
-            parts.append(told.gettext("sólo para: %(names)s") % {"names": names})
-        if limits.fields is not None:
-            parts.append(
-                told.ngettext("sólo %(number)s dato", "sólo %(number)s datos", len(limits.fields))
-                % {"number": len(limits.fields)}
-            )
-        if limits.until is not None:
-            day = told.day(datetime.fromtimestamp(limits.until, UTC) - timedelta(seconds=1), GUATEMALA)
-            parts.append(told.gettext("hasta el %(day)s") % {"day": day})
-        return "; ".join(parts)
 
     def _duties(self, told: Words) -> list[str]:
         policy = self._node.trust().policy
@@ -340,7 +289,7 @@ class ConsentPages:
         told: Words,
     ) -> Decision | None:
         scopes = frozenset(scope for scope in known if scope.value in form.every("ambito"))
-        how = next((item for item in _GIVEN_NOW if item.value == form.text("como")), None)
+        how = next((item for item in GIVEN_NOW if item.value == form.text("como")), None)
         witness = form.text("testigo")
         limits = self._limits_in(form, act, problems, told)
         if not scopes:
