@@ -4,29 +4,15 @@ import re
 
 import pytest
 
-from contracts.disclosure import SourceRecord
 from contracts.errors import NotPermittedError
-from contracts.fields import RecordType
-from contracts.ids import Code, NodeId
 from contracts.messages import ConsentAct
-from gateway.exchange.searching import Question, ask_search
 from tests.console.test_cases import CANARY, a_case, cases_world, officer, text_of
+from tests.console.test_consent_pages import asked_of_cnb
 from tests.gateway.test_exchange import table
-from tests.gateway.test_leaving import ADULT, by
 from tests.gateway.test_recall import said, says
-from tests.people.hired import hired_at  # noqa: F401 - the world's own
 
 world = cases_world
 CNB_RULE = [("quien", "mx.cnb"), ("motivo", "aggressor")]
-
-
-async def asks_cnb(world, path):
-    node = world.node.capabilities
-    question = Question(
-        to=NodeId("mx.cnb"), want=(Code("sex"),), purpose=Code("locate-missing"), basis=Code("consent"),
-        case_ref=path[3:], records=(SourceRecord(RecordType.MISSING_PERSON, ADULT),),
-    )  # fmt: skip
-    return await ask_search(question, node, by=by(node))
 
 
 async def test_from_a_rule_on_nothing_reaches_whom_it_names_and_two_persons_end_it(world):
@@ -39,17 +25,17 @@ async def test_from_a_rule_on_nothing_reaches_whom_it_names_and_two_persons_end_
     assert (await visitor.post(page, CNB_RULE)).location == f"{page}?hecho=puesta"
     assert (await visitor.post(page, CNB_RULE)).location == f"{page}?hecho=puesta"  # once more changes nothing
     with pytest.raises(NotPermittedError):
-        await asks_cnb(world, path)
+        await asked_of_cnb(world, path)
     assert await table(world.node, "SELECT target, reason FROM never_to") == [("mx.cnb", "aggressor")]
     assert "Levantar esta regla" in (await visitor.get(page)).text
     lift = [("quien", "mx.cnb")]
     assert (await visitor.post(f"{page}/levantar", lift)).location == f"{page}?hecho=espera"
     assert (await visitor.post(f"{page}/levantar", lift)).location == f"{page}?hecho=espera"  # the same person counts once
     with pytest.raises(NotPermittedError):
-        await asks_cnb(world, path)
+        await asked_of_cnb(world, path)
     assert (await second.post(f"{page}/levantar", lift)).location == f"{page}?hecho=levantada"
     assert (await second.post(f"{page}/levantar", lift)).location == f"{page}?hecho=ya"
-    await asks_cnb(world, path)
+    await asked_of_cnb(world, path)
 
 
 async def test_what_is_no_rule_is_told_and_nothing_is_set(world):
