@@ -28,8 +28,9 @@ NO_PAGES = Pages(preview=lambda _: (), who_has=lambda *_: ())
 
 def demo(*words, temporary):
     environment = {**os.environ, "TMPDIR": str(temporary), "PYTHONUNBUFFERED": "1"}
+    terminal = ["env", "--default-signal=INT"]  # tests that run in the background ignore Ctrl-C, and their children would
     return subprocess.Popen(
-        [sys.executable, "-m", "gateway", "demo", *words],
+        [*terminal, sys.executable, "-m", "gateway", "demo", *words],
         cwd=ROOT, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
 
@@ -205,7 +206,10 @@ def test_told_to_stop_it_says_goodbye_and_leaves_nothing(tmp_path, told):
     until(process, "Arrancan seis nodos")
     assert len(nodes_of(tmp_path)) == 6
     process.send_signal(told)
-    out, _ = process.communicate(timeout=60)
+    try:
+        out, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()  # what did not stop is not left to the tests that follow
     assert process.returncode == 130
     assert "Adiós" in out
     assert nodes_of(tmp_path) == []
