@@ -85,7 +85,7 @@ async def take_word(message: ConsentChange, node: Capabilities) -> None:
     once: nothing leaves on it, and copies come back. Copies its sender wants back itself go by the order that follows.
 
     Raises:
-        NotPermittedError: where reports go, it is about none that is filed (yet: the report may still be on its way).
+        NotPermittedError: the report it is about arrived and is not filed yet: it is tried again.
     """
     now = node.clock.now()
     entry = await _report_of(message, node)
@@ -104,8 +104,8 @@ async def _report_of(message: ConsentChange, node: Capabilities) -> CaseEntry | 
     async with node.begin() as work:
         found = await work.erasures.find(message.sender, message.body.records)
         entries = list((await work.cases.find(sorted({item.thread_id for item in found.values()}))).values())
-    if not entries and takes_here(node):
-        raise NotPermittedError("a change of nothing this peer sent that is filed here")
+    if found and not entries and takes_here(node):
+        raise NotPermittedError("a change of a report that is not filed yet")
     if len(entries) != 1 or entries[0].peer != message.sender or not _is_report(entries[0], node):
         return None
     return entries[0]
