@@ -43,7 +43,7 @@ async def test_what_is_no_rule_is_told_and_nothing_is_set(world):
     visitor = await officer(world)
     for fields in (
         [], [("quien", "mx.cnb")], [("quien", "nadie"), ("motivo", "aggressor")], [("motivo", "aggressor"), ("pais", "Honduras")],
-        [("quien", "mx.cnb"), ("motivo", "<script>")], [("quien", "gt.igm.mbmid"), ("motivo", "aggressor")],
+        [*CNB_RULE, ("pais", "hn")], [("quien", "mx.cnb"), ("motivo", "<script>")], [("quien", "gt.igm.mbmid"), ("motivo", "aggressor")],
     ):  # fmt: skip
         assert (await visitor.post(f"{path}/no-llegar", fields)).status == 422, fields
     assert await table(world.node, "SELECT count(*) FROM never_to") == [(0,)]

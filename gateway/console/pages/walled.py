@@ -84,9 +84,13 @@ class WalledPages:
         file, form, told = request[CASE], request[FORM], self._looks.words(request)
         target, country = form.text("quien"), form.text("pais").lower()
         known = {node for node, _ in self._nodes()} | {role.value for role in _GROUPS}
-        if country and not target:
-            target, known = f"country:{country}", {f"country:{country}"} if _COUNTRY.fullmatch(country) else set()
-        if target not in known:
+        if target and country:
+            return await self._page(
+                request, told.gettext("Una regla nombra a una sola: deje vacío lo otro, y ponga dos reglas.")
+            )
+        if _COUNTRY.fullmatch(country):
+            target = f"country:{country}"
+        elif target not in known:
             return await self._page(
                 request, told.gettext("Elija una institución o un grupo, o escriba las dos letras de un país.")
             )
