@@ -211,6 +211,8 @@ def _tell(answer: dict[str, Any]) -> None:
         out.print(f"  {peer}: leyó en el reporte lo que se autorizó; se le avisa del cambio.", markup=False)
     for row in answer["ordered"]:
         out.print(f"  {row['node']}: se ordena borrar {row['copies']} copia(s); responde en 72 h.", markup=False)
+    for peer in answer["unheard"]:
+        out.print(f"  ! {peer}: leyó en el reporte lo que se autorizó y ahora no se le puede avisar: llámele.", markup=False)
     for peer in answer["untold"]:
         out.print(
             f"  {peer}: tiene copia y ahora no se le puede avisar; se intenta sin parar y se avisa cada día.", markup=False

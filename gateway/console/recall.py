@@ -131,6 +131,7 @@ class RecallApi:
                 "told": [str(peer) for peer in found.told],
                 "ordered": [{"node": str(peer), "copies": number} for peer, number in sorted((found.ordered or {}).items())],
                 "untold": [str(peer) for peer in found.untold],
+                "unheard": [str(peer) for peer in found.unheard],
             }
         )
 

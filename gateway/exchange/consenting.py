@@ -59,6 +59,8 @@ class Decided:
     """Nodes that read what was agreed to, and are told of the change; their copies stay."""
     untold: tuple[NodeId, ...] = ()
     """Nodes that have a copy and could not be told yet; people are, every day."""
+    unheard: tuple[NodeId, ...] = ()
+    """Nodes that read what was agreed to and cannot be told of the change now: nothing tries again, so somebody must call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +149,7 @@ async def _decide(refs: Sequence[str], event: ConsentEvent, node: Capabilities, 
     out = [copy for copy in copies if copy.record_id in fall.out]
     named, messages, untold = await prepare_orders(out, node, actor=actor, change=change)
     told = [copy for copy in copies if copy.record_id in fall.news]
-    news, deaf = await prepare_news(told, node, actor=actor, change=change)
+    news, unheard = await prepare_news(told, node, actor=actor, change=change)
     now = node.clock.now()
     async with node.begin() as work:
         again, _ = await _look(refs, event, node, work)
@@ -160,7 +162,7 @@ async def _decide(refs: Sequence[str], event: ConsentEvent, node: Capabilities, 
         await write_orders(fall.out, named, messages, work, now)
         await enqueue(news, work, now=now)
         await work.audit.stage([_leaf(refs[0], event, node, actor, fall)])
-        for peer in sorted(untold | deaf):
+        for peer in sorted(untold | unheard):
             await work.alarms.raise_("recall-untold", subject=f"{event.id} {peer}"[:80], now=now, peer=peer)
     node.nudge(Nudge.OUTBOX)
     node.nudge(Nudge.LOG)
@@ -171,7 +173,8 @@ async def _decide(refs: Sequence[str], event: ConsentEvent, node: Capabilities, 
         tuple(sorted(fall.under_way)),
         ordered,
         tuple(sorted({item.message.recipient for item in news})),
-        tuple(sorted(untold | deaf)),
+        tuple(sorted(untold)),
+        tuple(sorted(unheard)),
     )
 
 

@@ -5,8 +5,10 @@ from dataclasses import replace
 import pytest
 
 from contracts.consents import ConsentEvent, ConsentForm, RelativeId, Scope
+from contracts.errors import NotPermittedError
 from contracts.ids import Code, NodeId
 from contracts.messages import ConsentAct, ConsentChange, ConsentChangeBody
+from gateway.exchange import recalling
 from gateway.exchange.consenting import TakenBackError, consents_of, decide, foresee
 from gateway.exchange.passed_on import reporter_of, said_there, take_word
 from gateway.exchange.presented import record_id_of
@@ -263,6 +265,20 @@ async def test_said_before_the_report_has_left_it_is_found_when_it_comes(quick):
     [(thread,)] = await table(quick.nodes[MBMID], "SELECT thread_id FROM cases WHERE kind = 'report'")
     found = await said_there(thread, quick.nodes[MBMID].capabilities)
     assert (found.scopes, found.taken_back) == ({Scope.MEXICO_RESTRICTED}, {Scope.MEXICO_REGISTER})
+
+
+async def test_who_cannot_be_told_now_is_named_and_not_promised_to_be_tried_again(quick, monkeypatch):
+    async def nobody(_drafts, _node):
+        raise NotPermittedError("the register is too old")
+
+    thread = await reported(quick)
+    monkeypatch.setattr(recalling, "prepare", nobody)
+    decided = await at_the_desk(quick, ConsentAct.WITHDRAWN, "c4")
+    assert (decided.told, decided.unheard, decided.untold) == ((), (MBMID,), ())
+    assert await table(quick.nodes[DESK], "SELECT peer FROM alarms WHERE code = 'recall-untold'") == [(MBMID,)]
+    await quick.settle()
+    found = await said_there(thread, quick.nodes[MBMID].capabilities)
+    assert found.taken_back == frozenset()  # as said: it knows nothing of it
 
 
 async def test_handled_twice_it_is_one_word(quick):

@@ -53,6 +53,9 @@ DONE = {
     "reducido": N_("Quedó reducido desde ahora. Abajo se ve a quién se le ordenó borrar y quién falta por responder."),
     "retirado": N_("Quedó retirado desde ahora. Abajo se ve a quién se le ordenó borrar y quién falta por responder."),
     "ya": N_("Este formulario ya había llegado. No se anotó otra vez."),
+    "sin-avisar": N_(
+        "Quedó anotado, pero a quien leyó el reporte no se le puede avisar ahora, y no se intentará otra vez: llámele."
+    ),
     "retirado-alla": N_(
         "No se anotó: la institución que tomó el reporte avisó de que la familia lo retiró. Hable con la familia."
     ),
@@ -187,10 +190,10 @@ class ConsentPages:
         if not await self._requests.first_time(request):
             return _back(file, "ya")
         try:
-            await decide(str(file.thread), decision, self._node, actor=request[PRINCIPAL].actor)
+            decided = await decide(str(file.thread), decision, self._node, actor=request[PRINCIPAL].actor)
         except TakenBackError:
             return _back(file, "retirado-alla")
-        return _back(file, "autorizado")
+        return _back(file, "sin-avisar" if decided.unheard else "autorizado")
 
     def _named(self, form: Form, problems: list[Problem], told: Words) -> RelativeId | None:
         text = form.text("familiar")
@@ -251,8 +254,9 @@ class ConsentPages:
             return await self._change_page(request, form, problems)
         if not signs:
             return await self._confirm_page(request, decision)
-        await decide(str(file.thread), decision, self._node, actor=request[PRINCIPAL].actor)
-        return _back(file, "retirado" if decision.act is ConsentAct.WITHDRAWN else "reducido")
+        decided = await decide(str(file.thread), decision, self._node, actor=request[PRINCIPAL].actor)
+        done = "retirado" if decision.act is ConsentAct.WITHDRAWN else "reducido"
+        return _back(file, "sin-avisar" if decided.unheard else done)
 
     async def _confirm_page(self, request: web.Request, decision: Decision) -> web.Response:
         form, told, file = request[FORM], self._looks.words(request), request[CASE]
