@@ -123,7 +123,7 @@ class CaseworkApi:
         return json_answer({"duties": [await self._duty(entry) for entry in entries]})
 
     async def _duty(self, entry: ExchangeEntry) -> dict[str, Any]:
-        ended = next((item.message_id for item in entry.exchange.said if item.kind == "duty.cancel"), None)
+        ended = duties.ended_by(entry)
         return {
             "notice": str(entry.key.opening),
             "to": str(entry.peer),

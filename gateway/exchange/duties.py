@@ -63,6 +63,11 @@ async def told_of(case_ref: str, work: UnitOfWork, node: Capabilities) -> Sequen
     return [entry for entry in found if entry.key.opener == node.us]
 
 
+def ended_by(entry: ExchangeEntry) -> MessageId | None:
+    """Return the message that says that a notice of ours is over; None while it stands."""
+    return next((item.message_id for item in entry.exchange.said if item.kind == "duty.cancel"), None)
+
+
 async def cancel(case_ref: str, node: Capabilities, *, by: By) -> Sequence[MessageId]:
     """Tell everybody who was told of a case by duty that it has ended, all in one transaction; why stays here.
 

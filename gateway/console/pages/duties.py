@@ -10,7 +10,7 @@ from gateway.console.pages.looks import Looks
 from gateway.console.requests import by_of
 from gateway.console.words import Words
 from gateway.exchange.case_ports import ExchangeEntry
-from gateway.exchange.duties import cancel, told_of
+from gateway.exchange.duties import cancel, ended_by, told_of
 from gateway.exchange.work import NoSuchWorkError
 from gateway.people.roles import Permission
 
@@ -68,7 +68,7 @@ async def notices_of(file: CaseFile, room: CaseRoom) -> list[ExchangeEntry]:
 
 async def notice_in_words(entry: ExchangeEntry, operations: Operations, looks: Looks, told: Words) -> str:
     """Return who was told, and how far that got; nothing of whom it is about."""
-    ended = next((item.message_id for item in entry.exchange.said if item.kind == "duty.cancel"), None)
+    ended = ended_by(entry)
     arrived = await operations.work.delivery(entry.peer, ended or entry.key.opening) == "delivered"
     if ended is None:
         said = N_("%(name)s: avisada, y lo recibió") if arrived else N_("%(name)s: aviso en camino")
