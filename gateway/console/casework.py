@@ -15,6 +15,7 @@ from gateway.console.requests import by_of
 from gateway.exchange import duties
 from gateway.exchange.barring import Lifting, bar, unbar
 from gateway.exchange.case_ports import ExchangeEntry
+from gateway.exchange.consenting import known_case
 from gateway.exchange.leaving import Held
 from gateway.exchange.ports import UnitOfWork
 from gateway.exchange.referrals import case_of, entry_of
@@ -105,7 +106,8 @@ class CaseworkApi:
         target = given.text(await self._body(request, {"target"}), "target")
         async with self._node.begin() as work:
             case_ref = await case_of(request.match_info["case"], work)
-            lifting = await unbar(case_ref, target, work, self._node, by=by_of(request))
+            refs = await known_case(request.match_info["case"], work)
+            lifting = await unbar((case_ref, *refs), target, work, self._node, by=by_of(request))
             if lifting is Lifting.NO_RULE:
                 raise NoSuchWorkError("no such rule")
             return await self._told_of(case_ref, work, waits=lifting is Lifting.WAITS)

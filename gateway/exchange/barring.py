@@ -45,11 +45,15 @@ class Lifting(Enum):
     LIFTED = "lifted"
 
 
-async def unbar(case_ref: str, target: str, work: UnitOfWork, node: Capabilities, *, by: By) -> Lifting:
-    """End such a rule when two persons agree, this one among them. That there was one stays."""
-    since = await work.holds.since(case_ref, target)
-    if since is None:
+async def unbar(case_refs: Sequence[str], target: str, work: UnitOfWork, node: Capabilities, *, by: By) -> Lifting:
+    """End such a rule when two persons agree, this one among them. That there was one stays.
+
+    `case_refs`: what our books call the case; the rule stands under one of these, and holds for all.
+    """
+    standing = [(ref, since) for ref in case_refs if (since := await work.holds.since(ref, target)) is not None]
+    if not standing:
         return Lifting.NO_RULE
+    case_ref, since = standing[0]
     which = f"{target} {int(since.timestamp() * 1000)}"
     if not await agreed(LIFT, case_ref, which, work, node, by=by):
         return Lifting.WAITS

@@ -5,10 +5,13 @@ import re
 import pytest
 
 from contracts.errors import NotPermittedError
+from contracts.ids import Code
 from contracts.messages import ConsentAct
+from gateway.exchange.barring import Lifting, bar, unbar
 from tests.console.test_cases import CANARY, a_case, cases_world, officer, text_of
 from tests.console.test_consent_pages import asked_of_cnb
 from tests.gateway.test_exchange import table
+from tests.gateway.test_leaving import SECOND, by
 from tests.gateway.test_recall import said, says
 
 world = cases_world
@@ -71,3 +74,13 @@ async def test_two_reports_are_joined_and_parted_and_neither_page_names_the_othe
     for _ in range(2):
         assert (await visitor.post(f"{page}/separar")).location == f"{page}?hecho=separados"
     assert await table(world.node, "SELECT count(*) FROM cases WHERE same_as IS NOT NULL") == [(0,)]
+
+
+async def test_a_rule_is_lifted_under_whichever_name_of_the_case_it_stands(world):
+    node, names = world.node.capabilities, ("caso-1", "caso-1-otro-nombre")
+    async with node.begin() as work:
+        await bar(names[1], "mx.cnb", Code("aggressor"), work, node, actor=by(node).actor)
+        assert await unbar(names[:1], "mx.cnb", work, node, by=by(node)) is Lifting.NO_RULE
+        assert await unbar(names, "mx.cnb", work, node, by=by(node)) is Lifting.WAITS
+        assert await unbar(names, "mx.cnb", work, node, by=by(node, SECOND)) is Lifting.LIFTED
+        assert await unbar(names, "mx.cnb", work, node, by=by(node)) is Lifting.NO_RULE

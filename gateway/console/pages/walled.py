@@ -103,8 +103,7 @@ class WalledPages:
     async def _lift(self, request: web.Request) -> web.Response:
         file, target = request[CASE], request[FORM].text("quien")
         async with self._node.begin() as work:
-            stands = [ref for ref in (file.ref, *file.refs) if await work.holds.since(ref, target) is not None]
-            lifting = await unbar(stands[0] if stands else file.ref, target, work, self._node, by=by_of(request))
+            lifting = await unbar((file.ref, *file.refs), target, work, self._node, by=by_of(request))
         return _back(file, {Lifting.NO_RULE: "ya", Lifting.WAITS: "espera", Lifting.LIFTED: "levantada"}[lifting])
 
 
